@@ -1,0 +1,65 @@
+"""The places that can hold an installation: its event store and its read models."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Protocol, Self
+
+from domain.settings import Location, locate
+
+
+class Database(Protocol):
+    """An opened place. Each open asks for one close."""
+
+    def close(self) -> None:
+        """Gives back every connection; harmless when repeated."""
+
+
+def open_database(location: Location) -> Database:
+    """Opens a place without creating anything there."""
+    match location.backend:
+        case "memory":
+            from domain.databases.memory import MemoryDatabase
+
+            return MemoryDatabase.open(location.target)
+        case "sqlite":
+            from domain.databases.sqlite import SQLiteDatabase
+
+            return SQLiteDatabase(location.target)
+        case "postgresql":
+            from domain.databases.postgres import PostgresDatabase
+
+            return PostgresDatabase(location.target, schema=location.schema)
+
+
+class Installation:
+    """An opened installation: what the event store, the projector and the schedules have in common.
+
+    Safe to use from several threads, and as a context manager that closes it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._closing = ExitStack()
+        self._closing.callback(database.close)
+
+    @classmethod
+    def open(cls, url: str | None = None, *, schema: str | None = None) -> Self:
+        """Opens the installation at a URL, without creating anything; the README lists the forms of a URL.
+
+        Raises:
+            UsageError: the URL or the schema is of no known form.
+        """
+        return cls(open_database(locate(url, schema=schema)))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives back every connection; harmless when repeated."""
+        self._closing.close()

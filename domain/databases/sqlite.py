@@ -1,0 +1,160 @@
+"""One SQLite file: the one place that opens SQLite and translates its errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Event
+from typing import Final
+from urllib.parse import quote
+
+from eventsourcing.persistence import PersistenceError
+from eventsourcing.sqlite import (
+    SQLiteConnection,
+    SQLiteConnectionPool,
+    SQLiteCursor,
+    SQLiteDatastore,
+    SQLiteTransaction,
+)
+
+from domain.errors import NotInstalled, StorageError, StorageUnavailable
+
+LOCK_SECONDS_MAX: Final = 60
+_POLL_SECONDS: Final = 0.02
+
+
+class _ImmediateTransaction(SQLiteTransaction):
+    """Takes the write lock at once: a deferred transaction that becomes a writer ignores the busy timeout."""
+
+    def __enter__(self) -> SQLiteCursor:
+        cursor = self.connection.cursor()
+        cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
+        return cursor
+
+
+class _Connection(SQLiteConnection):
+    @contextmanager
+    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
+        with _ImmediateTransaction(self, commit=commit) as cursor, cursor:
+            yield cursor
+
+
+class _ConnectionPool(SQLiteConnectionPool):
+    def _create_connection(self) -> SQLiteConnection:
+        connection = super()._create_connection()._sqlite_conn  # noqa: SLF001 - the library's only way in
+        connection.row_factory = None
+        return _Connection(sqlite_conn=connection, max_age=self.max_age)
+
+
+class SQLiteDatabase(SQLiteDatastore):
+    """One SQLite file: the library's pool of connections, with transactions that lock at once.
+
+    Every driver error leaves it as a `StorageError`.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        uri = f"file:{quote(str(Path(path).absolute()))}?mode=rw"
+        super().__init__(uri, lock_timeout=LOCK_SECONDS_MAX, pool_timeout=LOCK_SECONDS_MAX, originator_id_type="text")
+        self.pool = _ConnectionPool(
+            db_name=uri,
+            lock_timeout=LOCK_SECONDS_MAX,
+            pool_size=5,
+            max_overflow=100,
+            pool_timeout=LOCK_SECONDS_MAX,
+        )
+
+    def create_file(self) -> None:
+        """Creates the file, readable by its owner only, where there is none."""
+        try:
+            with suppress(FileExistsError):
+                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+        except OSError as error:
+            raise StorageError(f"cannot create the database {self.path}: {error.strerror}") from error
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Cursor]:
+        """A cursor for one statement. Each statement is a snapshot of its own."""
+        with (
+            self._translated(),
+            self.get_connection(commit=False) as connection,
+            connection.cursor() as cursor,
+        ):
+            yield cursor
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Cursor]:
+        """A cursor whose statements all see one snapshot."""
+        with self._translated(), self.transaction(commit=False) as cursor, cursor as statements:
+            yield statements
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Cursor]:
+        """A cursor in a transaction that holds the write lock; commits at the end, rolls back on any error."""
+        with self._translated(), self.transaction(commit=True) as cursor, cursor as statements:
+            yield statements
+
+    def run_script(self, sql: str) -> None:
+        """Runs statements that end in a semicolon at a line's end, in one transaction."""
+        with self.writing() as cursor:
+            for statement in sql.split(";\n"):
+                cursor.execute(statement)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Recorder.waiter`: asks `PRAGMA data_version`, which only says what others committed."""
+        with self._translated():
+            connection = sqlite3.connect(self.pool.db_name, uri=True, check_same_thread=False)
+        try:
+            version = _data_version(connection)
+
+            def wait(stop: Event, seconds: float) -> None:
+                nonlocal version
+                with self._translated():
+                    for _ in range(max(1, round(seconds / _POLL_SECONDS))):
+                        now = _data_version(connection)
+                        if now != version or stop.wait(_POLL_SECONDS):
+                            version = now
+                            return
+
+            yield wait
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PersistenceError as error:
+            raise self._storage_error(error, error.__cause__ or error) from error
+        except sqlite3.Error as error:
+            raise self._storage_error(error, error) from error
+
+    def _storage_error(self, error: Exception, cause: BaseException) -> StorageError:
+        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_CANTOPEN and not Path(self.path).exists():
+            return NotInstalled(f"there is no database {self.path}; create it with: appointments init")
+        if "no such table" in str(error):
+            return NotInstalled(f"{self.path} holds no appointments; create what is needed with: appointments init")
+        known = {
+            sqlite3.SQLITE_NOTADB: StorageError(f"{self.path} is not an SQLite database"),
+            sqlite3.SQLITE_CORRUPT: StorageError(f"the database {self.path} is damaged: {error}"),
+            sqlite3.SQLITE_READONLY: StorageError(f"the database {self.path} is read-only"),
+            sqlite3.SQLITE_CANTOPEN: StorageError(f"the database {self.path} cannot be opened"),
+            sqlite3.SQLITE_FULL: StorageUnavailable(
+                f"no space left for the database {self.path}; what was committed is safe, free space and run it again"
+            ),
+            sqlite3.SQLITE_IOERR: StorageUnavailable(f"the database {self.path} cannot be read or written: {error}"),
+            sqlite3.SQLITE_BUSY: StorageUnavailable(
+                f"the database {self.path} was locked by another process for more than {LOCK_SECONDS_MAX} s"
+            ),
+        }
+        return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    [version] = connection.execute("PRAGMA data_version").fetchone()
+    return int(version)

@@ -1,0 +1,106 @@
+"""Everything that can go wrong, as a tree.
+
+AppointmentsError
+├── EnvelopeRefused          an envelope the door does not accept: code, field, expected, found
+├── UsageError               a question that makes no sense: FROM after TO, a limit of 0
+│   ├── InvalidCursor        a cursor of another schedule, or not one of ours
+│   └── InvalidToken         a change token that cannot be used; start over without one
+├── AppointmentNotFound      no accepted envelope names this appointment
+├── QuarantinedItemNotFound  no quarantined item has this number
+├── ReadModelBehind          the read model did not reach the asked position in time
+├── PoisonEvent              a stored event the fold cannot take: position, appointment, envelope id
+├── RebuildFailed            a new generation could not be made; the old one serves
+│   ├── RebuildRunning       another rebuild is under way
+│   └── DifferencesFound     a new generation does not equal history: differences
+└── StorageError             the database cannot be used
+    ├── NotInstalled         there is no installation; run `appointments init`
+    ├── VersionMismatch      made by another version of the fold or the tables
+    └── StorageUnavailable   it may work later: locked, full, unreachable
+"""
+
+from __future__ import annotations
+
+
+class AppointmentsError(Exception):
+    """The base of every error that this product raises on purpose."""
+
+
+class UsageError(AppointmentsError, ValueError):
+    """What was asked makes no sense."""
+
+
+class InvalidCursor(UsageError):  # noqa: N818 - named after what went wrong
+    """A paging cursor that does not belong to this question."""
+
+
+class InvalidToken(UsageError):  # noqa: N818
+    """A change token that does not belong to this question or to this version of the fold."""
+
+
+class AppointmentNotFound(AppointmentsError, LookupError):  # noqa: N818
+    """No accepted envelope names this appointment."""
+
+    def __init__(self, appointment_id: str) -> None:
+        super().__init__(f"no appointment has the id {appointment_id!r}")
+        self.appointment_id = appointment_id
+
+
+class QuarantinedItemNotFound(AppointmentsError, LookupError):  # noqa: N818
+    """No quarantined item has this number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no quarantined item has the number {number}")
+        self.number = number
+
+
+class ReadModelBehind(AppointmentsError, TimeoutError):  # noqa: N818
+    """The read model did not reach the asked position within the asked time."""
+
+    def __init__(self, at_least: int, position: int, seconds: float, *, head: int) -> None:
+        cause = (
+            f"the event store ends at {head}"
+            if at_least > head
+            else "is a projector running? (appointments project --follow)"
+        )
+        super().__init__(
+            f"the read model is at position {position} and did not reach {at_least} within {seconds:g} s; {cause}"
+        )
+        self.at_least = at_least
+        self.position = position
+
+
+class PoisonEvent(AppointmentsError):  # noqa: N818
+    """A stored event that the fold cannot take; the projector stops in front of it."""
+
+    def __init__(self, position: int, appointment_id: str, event_id: int, reason: str) -> None:
+        super().__init__(
+            f"the event at position {position} (appointment {appointment_id!r}, envelope {event_id}) "
+            f"cannot be folded: {reason}"
+        )
+        self.position = position
+        self.appointment_id = appointment_id
+        self.event_id = event_id
+
+
+class RebuildFailed(AppointmentsError):  # noqa: N818
+    """A new generation could not be made or switched to; the old one serves."""
+
+
+class RebuildRunning(RebuildFailed):
+    """Another rebuild is under way."""
+
+
+class StorageError(AppointmentsError):
+    """The database cannot be used."""
+
+
+class NotInstalled(StorageError):  # noqa: N818
+    """There is no installation at this place."""
+
+
+class VersionMismatch(StorageError):  # noqa: N818
+    """The data was made by another version of the fold or of the tables."""
+
+
+class StorageUnavailable(StorageError):  # noqa: N818
+    """The database cannot be used now, but may be later: locked, full, unreachable."""

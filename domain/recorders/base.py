@@ -1,0 +1,125 @@
+"""The contract of the event store's adapters. They store and find; every decision is the event store's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from threading import Event
+from typing import NamedTuple, Protocol
+
+from domain.envelope import Envelope, RefusalCode
+from domain.identifiers import AppointmentId, EventId, Position
+
+READ_BYTES_MAX = 64 * 1024 * 1024
+"""A read ends before its envelopes' texts exceed this many bytes together (but holds at least one)."""
+
+
+class StoredEnvelope(NamedTuple):
+    """An envelope as it lies in the event store; `text` is the UTF-8 JSON as received."""
+
+    position: Position
+    event_id: EventId
+    appointment_id: AppointmentId
+    topic: str
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Something that could not be accepted, before it is in the quarantine.
+
+    Attributes:
+        content: the bytes as they came; of an item too large the first 64 KiB.
+        length: the number of bytes as they came.
+        sha256: the hex digest of all the bytes as they came.
+        line: where it began in its source, from 1; None when it did not come from a file.
+    """
+
+    code: RefusalCode
+    reason: str
+    source: str
+    line: int | None
+    received_at: datetime
+    content: bytes
+    length: int
+    sha256: str
+    event_id: int | None
+    appointment_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantinedItem:
+    """A refused item in the quarantine; `count` says how often the same bytes came with the same code."""
+
+    number: int
+    refused: Refused
+    count: int
+
+
+class AppendTransaction(Protocol):
+    """One atomic append. While it is open no other append to the same event store is."""
+
+    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
+        """Those of the envelopes that are stored already, under whichever appointment."""
+
+    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
+        """Stores the envelopes at the next positions, in their order. None of their ids is stored."""
+
+    def quarantine(self, refused: Sequence[Refused]) -> None:
+        """Keeps refused items; the same digest and code once, with a count."""
+
+    def replace(self, number: int, refused: Refused | None) -> None:
+        """Takes an item out of the quarantine, or keeps it with a new code and reason."""
+
+
+class Recorder(Protocol):
+    """Where envelopes and the quarantine are kept. Safe to use from several threads.
+
+    Every method raises a `StorageError` when the database cannot be used.
+    """
+
+    def create(self) -> None:
+        """Creates what is missing; harmless when nothing is."""
+
+    def check(self) -> None:
+        """Raises `NotInstalled` when `create` has not run here."""
+
+    def appending(self) -> AbstractContextManager[AppendTransaction]:
+        """Begins an append; commits at the end of the block, or leaves no trace when the block raises.
+
+        Readers after a position never see a later append before an earlier one.
+        """
+
+    def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """Stored envelopes with `after` < position <= `upto`, by position, at most `limit`."""
+
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        """The stored envelopes of one appointment, by event id."""
+
+    def envelope(self, event_id: EventId) -> StoredEnvelope | None:
+        """One stored envelope by its id."""
+
+    def head(self) -> Position:
+        """The highest position; 0 when nothing is stored."""
+
+    def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
+        """Opens a wait for appends of any process.
+
+        The callable returns after an append that was committed since the context was entered or since the
+        last call returned, when the event is set, or after so many seconds. It may return early; it never
+        sleeps through an append.
+        """
+
+    def quarantined(self) -> Iterator[QuarantinedItem]:
+        """The quarantine by number, lazily."""
+
+    def quarantined_item(self, number: int) -> QuarantinedItem | None:
+        """One item of the quarantine."""
+
+    def quarantine_count(self) -> int:
+        """How many items are in the quarantine."""
+
+    def envelopes_count(self) -> int:
+        """How many envelopes are stored."""

@@ -1,0 +1,42 @@
+-- The event store and the quarantine in one schema of a PostgreSQL database. {schema} stands for its name.
+
+CREATE SCHEMA IF NOT EXISTS {schema};
+
+-- The library's table, as its PostgresApplicationRecorder makes it.
+CREATE TABLE IF NOT EXISTS {schema}.stored_events (
+    originator_id text NOT NULL,
+    originator_version bigint NOT NULL,
+    topic text,
+    state bytea,
+    notification_id bigserial,
+    PRIMARY KEY (originator_id, originator_version)
+) WITH (
+    autovacuum_enabled = true,
+    autovacuum_vacuum_threshold = 100000000,
+    autovacuum_vacuum_scale_factor = 0.5,
+    autovacuum_analyze_threshold = 1000,
+    autovacuum_analyze_scale_factor = 0.01
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS stored_events_notification_id_idx
+    ON {schema}.stored_events (notification_id);
+
+-- An envelope id is unique in the whole store, not only in its stream.
+CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id
+    ON {schema}.stored_events (originator_version);
+
+CREATE TABLE IF NOT EXISTS {schema}.quarantine (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    code text NOT NULL,
+    reason text NOT NULL,
+    source text NOT NULL,
+    line bigint,
+    received_at timestamptz NOT NULL,
+    content bytea NOT NULL,
+    length bigint NOT NULL,
+    sha256 text NOT NULL,
+    event_id bigint,
+    appointment_id text,
+    count bigint NOT NULL,
+    UNIQUE (sha256, code)
+);

@@ -1,0 +1,65 @@
+"""Where an installation is: one SQLite file, one schema of a PostgreSQL database, or a name in memory."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from domain.errors import UsageError
+
+URL_DEFAULT: Final = "sqlite:///appointments.db"
+SCHEMA_DEFAULT: Final = "appointments"
+
+_SCHEMA_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where one installation is.
+
+    Attributes:
+        backend: which adapter serves it.
+        target: a file path (sqlite), a libpq connection URL (postgresql), or a name (memory). It may hold a
+            password, so it never belongs in a message; `str(location)` does.
+        schema: the PostgreSQL schema that holds the installation; without meaning elsewhere.
+    """
+
+    backend: Literal["memory", "sqlite", "postgresql"]
+    target: str = field(repr=False)
+    schema: str
+
+    def __str__(self) -> str:
+        """The place in words that hold no secret."""
+        match self.backend:
+            case "sqlite":
+                return self.target
+            case "memory":
+                return f"memory:{self.target}"
+            case "postgresql":
+                return f"the schema {self.schema} of the PostgreSQL database"
+
+
+def locate(url: str | None = None, *, schema: str | None = None) -> Location:
+    """Reads a database URL and a schema name, each else from the environment, else the default.
+
+    Raises:
+        UsageError: the URL is of no known form, or the schema is not a plain SQL name.
+    """
+    url = url or os.environ.get("APPOINTMENTS_DB") or URL_DEFAULT
+    schema = schema or os.environ.get("APPOINTMENTS_SCHEMA") or SCHEMA_DEFAULT
+    if _SCHEMA_NAME.fullmatch(schema) is None:
+        raise UsageError(f"expected a schema of letters, digits and underscores, at most 48, found {schema[:60]!r}")
+    if url.startswith(("postgresql://", "postgres://")):
+        return Location("postgresql", url, schema)
+    if url.startswith("memory:") and len(url) > len("memory:"):
+        return Location("memory", url.removeprefix("memory:"), schema)
+    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
+        return Location("sqlite", str(Path(url.removeprefix("sqlite:///"))), schema)
+    # Whatever is wrong with it, the URL may hold a password: it is not repeated.
+    raise UsageError(
+        "expected a database URL: sqlite:///relative.db, sqlite:////absolute.db, "
+        "postgresql://user@host/dbname or memory:NAME"
+    )

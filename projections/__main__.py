@@ -1,0 +1,5 @@
+"""`python -m projections` is `appointments`."""
+
+from projections.cli import main
+
+main()

@@ -1,0 +1,144 @@
+"""What the questions answer: frozen values, each stamped with what it is true of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self, overload
+
+from domain.appointment import Appointment
+from domain.identifiers import Generation, Position
+from projections.calendar import ical_of
+from projections.schedule import Side
+from projections.stores.base import OwnerCounts, Stamp
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stamped:
+    """What an answer is true of. Without slots, so that an `Appointment` can be stamped as well.
+
+    Attributes:
+        position: the envelopes up to this position are in the answer, later ones are not.
+        lag: how many positions the event store is ahead of that.
+        generation: the generation of the read models that answered.
+    """
+
+    position: Position
+    lag: int
+    generation: Generation
+
+    def stamp(self) -> dict[str, Any]:
+        """The stamp as it stands in JSON."""
+        return {"position": self.position, "lag": self.lag, "generation": self.generation}
+
+
+def stamp_fields(stamp: Stamp) -> dict[str, Any]:
+    """The fields of `Stamped`."""
+    return {
+        "position": stamp.position,
+        "lag": max(0, stamp.head - stamp.position),
+        "generation": stamp.generation,
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule(Stamped, Sequence[Appointment]):
+    """One page of a talent's or a coach's appointments, in order; iterable and sized.
+
+    Attributes:
+        as_of: the time whose knowledge this is, or None for the present.
+        next: the cursor of the next page, or None on the last.
+    """
+
+    side: Side
+    owner_id: str
+    appointments: tuple[Appointment, ...]
+    as_of: datetime | None = None
+    next: str | None = None
+
+    def __iter__(self) -> Iterator[Appointment]:
+        return iter(self.appointments)
+
+    def __len__(self) -> int:
+        return len(self.appointments)
+
+    @overload
+    def __getitem__(self, index: int) -> Appointment: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Appointment, ...]: ...
+    def __getitem__(self, index: int | slice) -> Appointment | tuple[Appointment, ...]:
+        return self.appointments[index]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """One flat dict an appointment, times as aware datetimes: ready for a data frame."""
+        return [appointment.to_dict() for appointment in self.appointments]
+
+    def to_ical(self) -> bytes:
+        """The dated appointments as an iCalendar file (RFC 5545); needs the extra `ical`."""
+        return ical_of(self.appointments, self.side)
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments talent ID --json`, before it is written as text."""
+        return {
+            f"{self.side}_id": self.owner_id,
+            **self.stamp(),
+            "as_of": self.as_of,
+            "appointments": self.to_dicts(),
+            "next": self.next,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppointmentAnswer(Appointment, Stamped):
+    """One appointment with the stamp of the answer."""
+
+    @classmethod
+    def of(cls, appointment: Appointment, stamp: Stamp) -> Self:
+        """The appointment, stamped."""
+        return cls(**appointment.to_dict(), lifecycle=appointment.lifecycle, **stamp_fields(stamp))
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments appointment ID --json`, before it is written as text."""
+        lifecycle = [
+            {
+                "status": step.status,
+                "event_id": step.event_id,
+                "at": step.at,
+                "canceled_by": step.canceled_by,
+                "cancelation_reason": step.cancelation_reason,
+            }
+            for step in self.lifecycle
+        ]
+        return {**self.to_dict(), "lifecycle": lifecycle, **self.stamp()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owners(Stamped, Sequence[OwnerCounts]):
+    """One page of the talents or coaches who have a schedule, by id; iterable and sized."""
+
+    side: Side
+    owners: tuple[OwnerCounts, ...]
+    next: str | None = None
+
+    def __iter__(self) -> Iterator[OwnerCounts]:
+        return iter(self.owners)
+
+    def __len__(self) -> int:
+        return len(self.owners)
+
+    @overload
+    def __getitem__(self, index: int) -> OwnerCounts: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[OwnerCounts, ...]: ...
+    def __getitem__(self, index: int | slice) -> OwnerCounts | tuple[OwnerCounts, ...]:
+        return self.owners[index]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments talents --json`, before it is written as text."""
+        owners = [
+            {f"{self.side}_id": one.owner_id, "PLANNED": one.planned, "DONE": one.done, "CANCELED": one.canceled}
+            for one in self.owners
+        ]
+        name = "talents" if self.side is Side.TALENT else "coaches"
+        return {name: owners, **self.stamp(), "next": self.next}

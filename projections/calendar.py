@@ -1,0 +1,46 @@
+"""A schedule as an iCalendar file, RFC 5545; the extra `ical` brings the library for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from domain.appointment import Appointment
+from domain.envelope import Status
+from domain.errors import UsageError
+from projections.schedule import Side
+
+
+def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
+    """The dated appointments as events, in UTC; the ones without a date have no place in a calendar.
+
+    Raises:
+        UsageError: the `icalendar` library is not installed.
+    """
+    try:
+        from icalendar import Calendar, Event
+    except ImportError:
+        raise UsageError("calendars need the icalendar library: pip install 'appointments[ical]'") from None
+    calendar = Calendar()
+    calendar.add("prodid", "-//appointments//EN")
+    calendar.add("version", "2.0")
+    for one in appointments:
+        if one.start_date is None:
+            continue
+        modified = one.updated_at or one.created_at
+        event = Event()
+        event.add("uid", one.id)
+        event.add("sequence", one.revision - 1)
+        event.add("dtstamp", modified)
+        event.add("last-modified", modified)
+        event.add("created", one.created_at)
+        event.add("dtstart", one.start_date)
+        if one.end_date is not None and one.end_date > one.start_date:
+            event.add("dtend", one.end_date)
+        event.add("summary", one.title)
+        if one.description:
+            event.add("description", one.description)
+        is_off = one.status is Status.CANCELED or one.deleted_at is not None
+        event.add("status", "CANCELLED" if is_off else "CONFIRMED")
+        event.add(f"x-{side.other}-id", side.other.owner_of(one))
+        calendar.add_component(event)
+    return bytes(calendar.to_ical())

@@ -1,0 +1,67 @@
+"""The change feed of a schedule: what is to be put into a copy, and what is to be taken out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from domain.appointment import Appointment
+from domain.identifiers import AppointmentId
+from projections.answers import Stamped
+from projections.schedule import appointment_from
+from projections.stores.base import ScheduleChange, ScheduleQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One appointment to put into a copy of the schedule, or, without it, to remove from it."""
+
+    id: AppointmentId
+    appointment: Appointment | None
+
+    @property
+    def removed(self) -> bool:
+        """Whether it moved away, was deleted, or is not in the asked window; removing it twice is harmless."""
+        return self.appointment is None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes(Stamped, Sequence[Change]):
+    """What changed in a schedule since a token, in the order it was projected; iterable and sized."""
+
+    changes: tuple[Change, ...]
+    token: str
+
+    def __iter__(self) -> Iterator[Change]:
+        return iter(self.changes)
+
+    def __len__(self) -> int:
+        return len(self.changes)
+
+    @overload
+    def __getitem__(self, index: int) -> Change: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
+    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
+        return self.changes[index]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments changes --json`, before it is written as text."""
+        changes = [
+            {"id": one.id, "removed": one.removed, "appointment": one.appointment and one.appointment.to_dict()}
+            for one in self.changes
+        ]
+        return {"changes": changes, "token": self.token, **self.stamp()}
+
+
+def changes_of(query: ScheduleQuery, changed: Sequence[ScheduleChange], *, is_first: bool) -> tuple[Change, ...]:
+    """The changes of the rows above a token; without one, nothing has to be removed."""
+    changes = (
+        Change(
+            one.appointment_id,
+            appointment_from(one.row.body) if one.row.body is not None and query.selects(one.row) else None,
+        )
+        for one in changed
+    )
+    return tuple(change for change in changes if not (is_first and change.removed))

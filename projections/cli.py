@@ -1,0 +1,85 @@
+"""The command line: which commands there are, and what a failure of each kind prints and returns."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import typer
+from typer.exceptions import TyperException
+
+from domain.errors import AppointmentsError, StorageError, UsageError
+from domain.input import InputUnreadable
+from projections.commands import asking, feeding, operating, rebuilding
+from projections.schedule import Side
+from projections.terminal import complain
+
+EXIT_FOUND: Final = 1
+"""A check or a strict run found something, or what was asked for is not there."""
+
+EXIT_UNUSABLE: Final = 2
+"""Wrong usage, or a database or file that cannot be used."""
+
+EXIT_INTERRUPTED: Final = 130
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    help="Appointment schedules of talents and coaches, projected from published envelopes.",
+)
+
+COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
+    ("init", operating.init, "init --db sqlite:///appointments.db"),
+    ("ingest", feeding.ingest, "ingest envelopes.jsonl more.json.gz --strict"),
+    ("talent", asking.schedule_command(Side.TALENT), "talent 06e6f647-6ed0-43c9-b323-85d8f3384f31 --upcoming"),
+    ("coach", asking.schedule_command(Side.COACH), "coach 50ad7fff-687a-4498-8a3a-662fda294ba1 --status PLANNED"),
+    ("talents", asking.talents, "talents --limit 20"),
+    ("coaches", asking.coaches, "coaches --json"),
+    ("appointment", asking.appointment, "appointment cc62fba4-ac9a-4b71-b5b8-5ac030a5c145"),
+    ("history", asking.history, "history cc62fba4-ac9a-4b71-b5b8-5ac030a5c145"),
+    ("changes", asking.changes, "changes --talent 06e6f647-6ed0-43c9-b323-85d8f3384f31"),
+    ("conflicts", asking.conflicts, "conflicts --coach 50ad7fff-687a-4498-8a3a-662fda294ba1"),
+    ("figures", asking.figures, "figures --talent 06e6f647-6ed0-43c9-b323-85d8f3384f31 --from 2023-07-01"),
+    ("project", feeding.project, "project --follow"),
+    ("rebuild", rebuilding.rebuild, "rebuild --json"),
+    ("rollback", rebuilding.rollback, "rollback"),
+    ("verify", rebuilding.verify, "verify --sample 1000"),
+    ("status", operating.status, "status --check --max-lag 1000"),
+    ("sample", feeding.sample, "sample --events 1000 > envelopes.jsonl"),
+)
+
+for name, function, example in COMMANDS:
+    app.command(name, epilog=f"Example: appointments {example}")(function)
+app.add_typer(operating.quarantine, name="quarantine")
+
+
+def main() -> None:
+    """Runs the command line; the exit status is 0, or as the constants of this module say."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs one command and returns the exit status; every failure is one line on standard error."""
+    try:
+        returned = app(list(arguments), prog_name="appointments", standalone_mode=False)
+    except TyperException as error:
+        complain(error.format_message() or "what is missing? see: appointments --help")
+        return EXIT_UNUSABLE
+    except (UsageError, StorageError, InputUnreadable) as error:
+        complain(str(error))
+        return EXIT_UNUSABLE
+    except AppointmentsError as error:
+        complain(str(error))
+        return EXIT_FOUND
+    except (KeyboardInterrupt, typer.Abort):
+        returned = EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # Nobody reads on. What Python would still write when it ends goes nowhere, instead of to a traceback.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    if returned == EXIT_INTERRUPTED:
+        complain("interrupted; everything that was committed is safe")
+    return int(returned or 0)

@@ -1,0 +1,293 @@
+"""Commands that ask the read models."""
+
+# Without postponed annotations: the options of `schedule_command` depend on its argument.
+
+from collections.abc import Callable
+from datetime import datetime, tzinfo
+from typing import Annotated
+
+import typer
+
+from domain.errors import UsageError
+from projections.answers import Owners
+from projections.commands.options import After, AtLeast, Db, From, Json, Limit, Now, Schema, Timeout, To, Zone
+from projections.queries import TIMEOUT_SECONDS, Schedules
+from projections.questions import ScheduleFilters, Window
+from projections.schedule import Side
+from projections.terminal import console, plain_table, print_bytes, print_json, status_text, text
+from projections.times import time_of, zone_named
+from projections.timetable import clock, print_appointment, print_schedule
+
+
+def schedule_command(side: Side) -> Callable[..., None]:
+    """The command that prints the schedule of one side."""
+    counterpart_option = typer.Option(f"--{side.other}", metavar="ID", help=f"Only with this {side.other}.")
+
+    def command(
+        owner_id: Annotated[str, typer.Argument(metavar="ID")],
+        db: Db = None,
+        schema: Schema = None,
+        as_json: Json = False,
+        status: Annotated[
+            list[str] | None,
+            typer.Option("--status", metavar="S", help="PLANNED, DONE or CANCELED; repeatable."),
+        ] = None,
+        start: From = None,
+        end: To = None,
+        upcoming: Annotated[bool, typer.Option("--upcoming", help="The same as --from NOW.")] = False,
+        past: Annotated[bool, typer.Option("--past", help="Only what is dated and not upcoming.")] = False,
+        now: Now = None,
+        appointment_type: Annotated[
+            str | None, typer.Option("--type", metavar="T", help="Only STANDALONE, PART_ONE or PART_TWO.")
+        ] = None,
+        subphase: Annotated[
+            str | None, typer.Option("--subphase", metavar="ID", help="Only of this subphase.")
+        ] = None,
+        counterpart: Annotated[str | None, counterpart_option] = None,
+        include_deleted: Annotated[
+            bool, typer.Option("--include-deleted", help="With the softly deleted ones.")
+        ] = False,
+        descending: Annotated[
+            bool, typer.Option("--desc", help="Latest first; what has no date is last all the same.")
+        ] = False,
+        as_of: Annotated[
+            str | None, typer.Option("--as-of", metavar="TIME", help="As the envelopes published until then give it.")
+        ] = None,
+        at_least: AtLeast = None,
+        timeout: Timeout = TIMEOUT_SECONDS,
+        limit: Limit = None,
+        after: After = None,
+        tz: Zone = None,
+        as_ical: Annotated[bool, typer.Option("--ical", help="Print an iCalendar file instead of text.")] = False,
+    ) -> None:
+        if as_json and as_ical:
+            raise UsageError("--json and --ical are two answers; ask for one")
+        zone = zone_named(tz)
+        times = {"start": start, "end": end, "now": now, "as_of": as_of}
+        moments = {name: None if value is None else time_of(value, zone) for name, value in times.items()}
+        filters = ScheduleFilters(
+            status=status or None,
+            start=moments["start"],
+            end=moments["end"],
+            upcoming=upcoming,
+            past=past,
+            now=moments["now"],
+            appointment_type=appointment_type,
+            subphase_id=subphase,
+            counterpart=counterpart,
+            include_deleted=include_deleted,
+            descending=descending,
+            as_of=moments["as_of"],
+            at_least=at_least,
+            timeout=timeout,
+            limit=limit,
+            after=after,
+        )
+        with Schedules.open(db, schema=schema) as schedules:
+            schedule = (schedules.talent if side is Side.TALENT else schedules.coach)(owner_id, **filters)
+        if as_json:
+            print_json(schedule.to_json())
+        elif as_ical:
+            print_bytes(schedule.to_ical())
+        else:
+            print_schedule(schedule, zone)
+
+    command.__doc__ = f"Prints a {side}'s schedule."
+    return command
+
+
+def appointment(
+    appointment_id: Annotated[str, typer.Argument(metavar="ID")],
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    at_least: AtLeast = None,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    tz: Zone = None,
+) -> None:
+    """Prints one appointment with its lifecycle."""
+    zone = zone_named(tz)
+    with Schedules.open(db, schema=schema) as schedules:
+        answer = schedules.appointment(appointment_id, at_least=at_least, timeout=timeout)
+    if as_json:
+        print_json(answer.to_json())
+    else:
+        print_appointment(answer, zone)
+
+
+def talents(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    at_least: AtLeast = None,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    limit: Limit = None,
+    after: After = None,
+) -> None:
+    """Lists the talents who have a schedule, with counts by status."""
+    with Schedules.open(db, schema=schema) as schedules:
+        _print_owners(schedules.talents(limit=limit, after=after, at_least=at_least, timeout=timeout), as_json)
+
+
+def coaches(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    at_least: AtLeast = None,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    limit: Limit = None,
+    after: After = None,
+) -> None:
+    """Lists the coaches who have a schedule, with counts by status."""
+    with Schedules.open(db, schema=schema) as schedules:
+        _print_owners(schedules.coaches(limit=limit, after=after, at_least=at_least, timeout=timeout), as_json)
+
+
+Talent = Annotated[str | None, typer.Option("--talent", metavar="ID", help="Of this talent's schedule.")]
+Coach = Annotated[str | None, typer.Option("--coach", metavar="ID", help="Of this coach's schedule.")]
+
+
+def history(
+    appointment_id: Annotated[str, typer.Argument(metavar="ID")],
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    tz: Zone = None,
+) -> None:
+    """Prints every revision of one appointment: what changed, when, by which envelope."""
+    zone = zone_named(tz)
+    with Schedules.open(db, schema=schema) as schedules:
+        found = schedules.history(appointment_id)
+    if as_json:
+        print_json(found.to_json())
+        return
+    out = console()
+    for revision in found.revisions:
+        late = "  arrived late" if revision.late else ""
+        head = f"Envelope {revision.event_id}  {clock(revision.at, zone)}  position {revision.position}"
+        out.print(text(head, "bold"), text(late, "yellow"), sep="")
+        table = plain_table("field", "old", "new")
+        table.show_header = False
+        for change in revision.changes:
+            table.add_row(
+                text(f"  {change.field}"), text(_shown(change.old, zone), "dim"), text(_shown(change.new, zone))
+            )
+        out.print(table if revision.changes else "  nothing changed")
+
+
+def _shown(value: object, zone: tzinfo | None) -> object:
+    return clock(value, zone) if isinstance(value, datetime) else "-" if value is None else value
+
+
+def changes(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    talent: Talent = None,
+    coach: Coach = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TOKEN", help="The token of the time before.")
+    ] = None,
+    start: From = None,
+    end: To = None,
+    at_least: AtLeast = None,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    tz: Zone = None,
+) -> None:
+    """Prints what changed in a schedule since a token, and the token for the next time."""
+    with Schedules.open(db, schema=schema) as schedules:
+        window = _window(start, end, at_least, timeout, tz)
+        found = schedules.changes(talent_id=talent, coach_id=coach, since=since, **window)
+    if as_json:
+        print_json(found.to_json())
+        return
+    table = plain_table("appointment", "change", "start", "title")
+    for change in found:
+        one = change.appointment
+        if one is None:
+            table.add_row(text(change.id), text("removed", "red"), "", "")
+        else:
+            shown = "" if one.start_date is None else clock(one.start_date, zone_named(tz))
+            table.add_row(text(one.id), status_text(one.status), shown, text(one.title))
+    out = console()
+    out.print(table if len(found) else "Nothing changed.")
+    out.print(f"Next: --since {found.token}", soft_wrap=True)
+
+
+def conflicts(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    talent: Talent = None,
+    coach: Coach = None,
+    start: From = None,
+    end: To = None,
+    at_least: AtLeast = None,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    tz: Zone = None,
+) -> None:
+    """Prints the PLANNED appointments that overlap."""
+    with Schedules.open(db, schema=schema) as schedules:
+        window = _window(start, end, at_least, timeout, tz)
+        found = schedules.conflicts(talent_id=talent, coach_id=coach, **window)
+    if as_json:
+        print_json(found.to_json())
+        return
+    table = plain_table("from", "to", "first", "second")
+    for one in found:
+        shown = clock(one.start, zone_named(tz)), clock(one.end, zone_named(tz))
+        table.add_row(*shown, text(one.first.id), text(one.second.id))
+    console().print(table if len(found) else "No conflicts.")
+
+
+def figures(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    talent: Talent = None,
+    coach: Coach = None,
+    start: From = None,
+    end: To = None,
+    at_least: AtLeast = None,
+    timeout: Timeout = TIMEOUT_SECONDS,
+    tz: Zone = None,
+) -> None:
+    """Prints counts by status, reason and who, and hours."""
+    with Schedules.open(db, schema=schema) as schedules:
+        window = _window(start, end, at_least, timeout, tz)
+        found = schedules.figures(talent_id=talent, coach_id=coach, **window).to_json()
+    if as_json:
+        print_json(found)
+        return
+    table = plain_table("figure", "value #")
+    table.show_header = False
+    for name, value in found.items():
+        if isinstance(value, dict):
+            for part, count in value.items():
+                table.add_row(text(f"{name} {part}"), str(count))
+        else:
+            table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
+    console().print(table)
+
+
+def _window(start: str | None, end: str | None, at_least: int | None, timeout: float, tz: str | None) -> Window:
+    zone = zone_named(tz)
+    return Window(
+        start=None if start is None else time_of(start, zone),
+        end=None if end is None else time_of(end, zone),
+        at_least=at_least,
+        timeout=timeout,
+    )
+
+
+def _print_owners(owners: Owners, as_json: bool) -> None:
+    if as_json:
+        print_json(owners.to_json())
+        return
+    table = plain_table(owners.side, "PLANNED #", "DONE #", "CANCELED #")
+    for one in owners:
+        table.add_row(text(one.owner_id), str(one.planned), str(one.done), str(one.canceled))
+    out = console()
+    out.print(table if len(owners) else f"No {owners.side} has an appointment.")
+    if owners.next:
+        out.print(f"More: --after {owners.next}", soft_wrap=True)

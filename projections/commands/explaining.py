@@ -1,0 +1,64 @@
+"""What a person needs to see to understand why an item is in the quarantine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from difflib import ndiff
+
+from domain.envelope import EnvelopeRefused, RefusalCode, read_envelope
+from domain.event_store import EventStore
+from domain.identifiers import EventId
+from domain.recorders.base import QuarantinedItem
+
+_CONTEXT_CHARACTERS = 60
+
+
+def explain(item: QuarantinedItem, events: EventStore) -> list[str]:
+    """Lines of text: what came from where, the reason, and what shows it."""
+    refused = item.refused
+    line = "" if refused.line is None else f", line {refused.line}"
+    times = "" if item.count == 1 else f", {item.count} times"
+    return [
+        f"Item {item.number}: {refused.code}, from {refused.source}{line}{times}",
+        refused.reason,
+        *_evidence(item, events),
+    ]
+
+
+def _evidence(item: QuarantinedItem, events: EventStore) -> Iterator[str]:
+    refused = item.refused
+    match refused.code:
+        case RefusalCode.TOO_LARGE:
+            yield f"{refused.length:,} bytes came, SHA-256 {refused.sha256}; the first {len(refused.content):,} are kept"
+        case RefusalCode.CONFLICT:
+            yield from _both_contents(refused.content, events.stored_text(EventId(refused.event_id or 0)))
+        case RefusalCode.MALFORMED_JSON:
+            yield from _caret(refused.content)
+        case _:
+            yield refused.content.decode("utf-8", "backslashreplace")
+
+
+def _caret(content: bytes) -> Iterator[str]:
+    """The line around the place where JSON breaks, and a caret under that place."""
+    try:
+        read_envelope(content)
+    except EnvelopeRefused as error:
+        if error.offset is None:
+            return
+        before = content[: error.offset].decode("utf-8", "backslashreplace").split("\n")[-1]
+        after = content[error.offset :].decode("utf-8", "backslashreplace").split("\n")[0]
+        yield before[-_CONTEXT_CHARACTERS:] + after[:_CONTEXT_CHARACTERS]
+        yield " " * len(before[-_CONTEXT_CHARACTERS:]) + "^"
+
+
+def _both_contents(refused: bytes, stored: bytes | None) -> Iterator[str]:
+    """The lines of both contents, those that differ marked: - stored, + refused."""
+    if stored is None:
+        return
+    yield "- as stored, + as refused:"
+    first, second = (
+        json.dumps(json.loads(text)["eventData"], ensure_ascii=False, indent=2, sort_keys=True).splitlines()
+        for text in (stored, refused)
+    )
+    yield from (line for line in ndiff(first, second) if not line.startswith("?"))

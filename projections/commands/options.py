@@ -1,0 +1,44 @@
+"""Options that several commands share, each said once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Db = Annotated[
+    str | None,
+    typer.Option(
+        "--db",
+        metavar="URL",
+        help="Where the data is: sqlite:///FILE or postgresql://... [env: APPOINTMENTS_DB, else"
+        " sqlite:///appointments.db]",
+    ),
+]
+Schema = Annotated[
+    str | None,
+    typer.Option(
+        "--schema",
+        metavar="NAME",
+        help="The PostgreSQL schema of the installation. [env: APPOINTMENTS_SCHEMA, else appointments]",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many, 1 to 10,000.")]
+After = Annotated[
+    str | None, typer.Option("--after", metavar="CURSOR", help="Go on where the page that gave this cursor ended.")
+]
+AtLeast = Annotated[
+    int | None,
+    typer.Option("--at-least", metavar="POSITION", help="Wait until the read model has reached this position."),
+]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long --at-least waits.")]
+Zone = Annotated[
+    str | None,
+    typer.Option("--tz", metavar="ZONE", help="The zone of times without an offset, read and shown. [the machine's]"),
+]
+Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="What counts as now. [the present time]")]
+From = Annotated[
+    str | None, typer.Option("--from", metavar="TIME", help="Only what ends after this, or begins then or later.")
+]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what begins before this.")]

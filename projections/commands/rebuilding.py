@@ -1,0 +1,109 @@
+"""Commands that rebuild, verify and roll back the read models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from projections.commands.options import Db, Json, Schema
+from projections.rebuild import DifferencesFound, Progress, RebuildReport
+from projections.rebuild import rebuild as rebuild_read_models
+from projections.rebuild import rollback as roll_back
+from projections.terminal import Bars, complain, console, plain_table, print_json, progress_bars, text
+from projections.verify import Difference, verification
+
+
+def rebuild(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Do not go on with an unfinished rebuild.")] = False,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, metavar="N", help="How many load at once on PostgreSQL.")
+    ] = None,
+) -> None:
+    """Makes the next generation from history, verifies it, and switches readers to it at once."""
+    try:
+        with progress_bars() as bars:
+            report = rebuild_read_models(
+                db,
+                schema=schema,
+                restart=restart,
+                processes=processes,
+                progress=None if bars is None else lambda progress: _show(bars, progress),
+            )
+    except DifferencesFound as error:
+        for difference in error.differences:
+            complain(str(difference))
+        raise
+    if as_json:
+        print_json(report_json(report))
+    else:
+        print(  # noqa: T201
+            f"generation {report.generation} serves at position {report.position:,}: {report.events:,} envelopes "
+            f"in {report.total_seconds:.1f} s, {report.events_per_second:,.0f} a second"
+        )
+
+
+def report_json(report: RebuildReport) -> dict[str, object]:
+    """The final report of a rebuild."""
+    return {
+        "generation": report.generation,
+        "position": report.position,
+        "events": report.events,
+        "appointments": report.appointments,
+        "seconds": {phase: round(seconds, 3) for phase, seconds in report.seconds.items()},
+        "total_seconds": round(report.total_seconds, 3),
+        "events_per_second": round(report.events_per_second),
+    }
+
+
+def _show(bars: Bars, progress: Progress) -> None:
+    bars.show(progress.phase, progress.done, progress.total)
+
+
+def rollback(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
+    """Catches the generation before up and switches readers back to it."""
+    generation = roll_back(db, schema=schema)
+    if as_json:
+        print_json({"generation": generation})
+    else:
+        print(f"generation {generation} serves again")  # noqa: T201
+
+
+def verify(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="N", help="Only so many appointments, by chance.")
+    ] = None,
+) -> None:
+    """Compares the serving read models with a fold of history; exit 1 when they differ."""
+    with progress_bars() as bars:
+        show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
+        checked, differences = verification(db, schema=schema, sample=sample, progress=show)
+    if as_json:
+        print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
+    else:
+        _print_differences(checked, differences)
+    if differences:
+        raise typer.Exit(1)
+
+
+def difference_json(difference: Difference) -> dict[str, object]:
+    """One difference as it stands in JSON."""
+    return {name: getattr(difference, name) for name in Difference.__slots__}
+
+
+def _print_differences(checked: int, differences: list[Difference]) -> None:
+    out = console()
+    if differences:
+        table = plain_table("table", "appointment", "of", "field", "expected", "found")
+        for one in differences:
+            cells = (one.table, one.appointment_id, one.owner_id, one.field, one.expected, one.found)
+            table.add_row(*(text(cell) for cell in cells))
+        out.print(table)
+    found = f"{len(differences):,} differences" if differences else "no difference"
+    out.print(f"{checked:,} appointments checked, {found}.")

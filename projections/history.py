@@ -1,0 +1,82 @@
+"""The history behind an appointment: every revision, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final
+
+from domain.envelope import Snapshot
+from domain.event_store import envelope_of
+from domain.identifiers import EventId, Position
+from domain.recorders.base import StoredEnvelope
+
+_FIELDS: Final = tuple(one.name for one in fields(Snapshot) if one.name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of an appointment before and after a revision; before the first revision every field is None."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionChange:
+    """What one envelope changed against the one published before it.
+
+    Attributes:
+        at: when the envelope was published.
+        late: whether an envelope published later had arrived earlier.
+    """
+
+    event_id: EventId
+    at: datetime
+    position: Position
+    late: bool
+    changes: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All revisions of one appointment in the publisher's order."""
+
+    id: str
+    revisions: tuple[RevisionChange, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments history ID --json`, before it is written as text."""
+        revisions = [
+            {
+                "event_id": one.event_id,
+                "at": one.at,
+                "position": one.position,
+                "late": one.late,
+                "changes": [{"field": it.field, "old": it.old, "new": it.new} for it in one.changes],
+            }
+            for one in self.revisions
+        ]
+        return {"id": self.id, "revisions": revisions}
+
+
+def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History:
+    """The history of a stream, which is in the order of its event ids."""
+    revisions: list[RevisionChange] = []
+    before: Snapshot | None = None
+    for number, stored in enumerate(stream):
+        envelope = envelope_of(stored)
+        is_late = any(later.position < stored.position for later in stream[number + 1 :])
+        changes = tuple(_changes(before, envelope.snapshot))
+        revisions.append(RevisionChange(stored.event_id, envelope.published_at, stored.position, is_late, changes))
+        before = envelope.snapshot
+    return History(appointment_id, tuple(revisions))
+
+
+def _changes(before: Snapshot | None, after: Snapshot) -> Iterable[FieldChange]:
+    for name in _FIELDS:
+        old, new = getattr(before, name, None), getattr(after, name)
+        if old != new:
+            yield FieldChange(name, old, new)

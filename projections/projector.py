@@ -1,0 +1,158 @@
+"""The projector: reads a batch of envelopes, folds them, writes rows and position in one transaction; repeats."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from threading import Event
+from typing import Final
+
+from domain.appointment import FOLD_VERSION, fold
+from domain.databases import Database, Installation
+from domain.envelope import Envelope
+from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
+from domain.event_store import EventStore, envelope_of
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.recorders.base import StoredEnvelope
+from projections.schedule import Rows, folded_from, rows_of
+from projections.stores import store_of
+from projections.stores.base import Turn
+
+BATCH_EVENTS_MAX: Final = 1000
+POLL_SECONDS: Final = 1.0
+PATIENCE_SECONDS: Final = 60.0
+
+_logger: Final = logging.getLogger("appointments")
+
+
+class Projector(Installation):
+    """Brings the read models up to the event store. Any number may run: they take turns, nothing counts twice.
+
+    Without a generation it serves whichever generation readers see, and goes on with the next after a switch.
+    """
+
+    def __init__(self, database: Database, *, generation: Generation | None = None) -> None:
+        super().__init__(database)
+        self._events = EventStore(database)
+        self._store = store_of(database)
+        self._generation = generation
+        self._installed = False
+
+    def install(self) -> None:
+        """Creates what is missing, unless everything is there."""
+        if not self._installed:
+            self._events.install()
+            try:
+                self._store.catalogue()
+            except NotInstalled:
+                self._store.create()
+            self._installed = True
+
+    def catch_up(
+        self,
+        *,
+        upto: Position | None = None,
+        progress: Callable[[Position, Position], None] | None = None,
+    ) -> Position:
+        """Projects up to the head as it is now (or up to a position) and returns the position reached.
+
+        `progress` is told the position reached and the one to reach, after every batch.
+
+        Raises:
+            PoisonEvent: a stored event cannot be folded; everything before it is projected.
+            VersionMismatch: the generation was made by another version of the fold.
+            StorageError: the database cannot be used; every batch told to `progress` is committed.
+        """
+        self.install()
+        goal = self._events.head() if upto is None else upto
+        if self._generation is None and (stamp := self._store.stamp()).position >= goal:
+            check_fold_version(stamp.fold_version)
+            return stamp.position
+        try:
+            return self._project(goal, progress)
+        except PoisonEvent as poison:
+            self._project(Position(poison.position - 1), progress)
+            raise
+
+    def follow(self, stop: Event, *, progress: Callable[[Position, Position], None] | None = None) -> None:
+        """Projects until the event is set: catches up, then waits for appends of any process.
+
+        A database that goes away is waited for, for `PATIENCE_SECONDS` in a row.
+        """
+        gone_since: float | None = None
+        while not stop.is_set():
+            try:
+                with self._events.recorder.waiter() as wait:
+                    while not stop.is_set():
+                        self.catch_up(progress=progress)
+                        gone_since = None
+                        wait(stop, POLL_SECONDS)
+            except StorageUnavailable as error:
+                gone_since = gone_since or time.monotonic()
+                if time.monotonic() - gone_since > PATIENCE_SECONDS:
+                    raise
+                _logger.warning("%s; trying again", error)
+                stop.wait(POLL_SECONDS)
+
+    def _project(self, goal: Position, progress: Callable[[Position, Position], None] | None) -> Position:
+        while True:
+            position, is_done = self._take_turn(goal)
+            if progress is not None:
+                progress(position, goal)
+            if is_done:
+                return position
+
+    def _take_turn(self, goal: Position) -> tuple[Position, bool]:
+        """Projects one batch; returns the position reached and whether nothing is left up to the goal."""
+        with self._store.turn(self._generation) as turn:
+            check_fold_version(turn.fold_version)
+            if turn.position >= goal:
+                return turn.position, True
+            batch = turn.read(upto=goal, limit=BATCH_EVENTS_MAX)
+            if not batch:
+                return turn.position, True
+            reached = batch[-1].position
+            turn.write(project(turn, batch), reached)
+        return reached, reached >= goal
+
+
+def project(turn: Turn, batch: Sequence[StoredEnvelope]) -> Rows:
+    """The rows that a batch changes."""
+    changes: dict[AppointmentId, list[StoredEnvelope]] = {}
+    for stored in batch:
+        changes.setdefault(stored.appointment_id, []).append(stored)
+    known = {row.appointment_id: row for row in turn.appointments(list(changes))}
+    folded_appointments = []
+    for appointment_id, stored_envelopes in changes.items():
+        row = known.get(appointment_id)
+        before = None if row is None else folded_from(row.body)
+        after = fold(before, _envelopes(stored_envelopes))
+        folded_appointments.append((after, stored_envelopes[-1].position))
+    return rows_of(folded_appointments)
+
+
+def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
+    """The rows of whole streams, and the number of their envelopes."""
+    events = 0
+    folded_appointments = []
+    for _, stream in groupby(envelopes, key=lambda stored: stored.appointment_id):
+        stored_envelopes = list(stream)
+        events += len(stored_envelopes)
+        position = max(stored.position for stored in stored_envelopes)
+        folded_appointments.append((fold(None, map(envelope_of, stored_envelopes)), position))
+    return rows_of(folded_appointments), events
+
+
+def _envelopes(stored_envelopes: Iterable[StoredEnvelope]) -> Iterable[Envelope]:
+    return (envelope_of(stored) for stored in stored_envelopes)
+
+
+def check_fold_version(found: int) -> None:
+    """Raises `VersionMismatch` when a generation was made by another version of the fold."""
+    if found != FOLD_VERSION:
+        raise VersionMismatch(
+            f"the read models were made by version {found} of the fold, this code is version {FOLD_VERSION}; "
+            "run: appointments rebuild"
+        )

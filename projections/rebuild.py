@@ -1,0 +1,265 @@
+"""Rebuild from history: the next generation beside the serving one, caught up, verified, switched to at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Final, NamedTuple
+
+from domain.appointment import FOLD_VERSION
+from domain.databases import Database, open_database
+from domain.errors import RebuildFailed, VersionMismatch
+from domain.event_store import EventStore
+from domain.identifiers import Generation, Position
+from domain.settings import Location, locate
+from projections.projector import BATCH_EVENTS_MAX, Projector, fold_streams, project
+from projections.stores import builder_of, store_of
+from projections.stores.base import Catalogue, GenerationInfo, GenerationState
+from projections.stores.building import Builder, Loaded, Piece, pieces_of
+from projections.verify import Difference, check
+
+PIECE_EVENTS: Final = {"memory": 1000, "sqlite": 4000, "postgresql": 10_000}
+"""About how many envelopes a piece holds: on SQLite few, since loading one holds the file."""
+
+PHASES: Final = ("read and fold", "load", "index", "catch up", "verify", "switch")
+
+
+class Progress(NamedTuple):
+    """How far a phase is. `done` and `total` count envelopes, in "verify" and "load" appointments where known."""
+
+    phase: str
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What a rebuild did; `seconds` by phase, those of "read and fold" and "load" summed over processes."""
+
+    generation: Generation
+    position: Position
+    events: int
+    appointments: int
+    seconds: dict[str, float]
+    total_seconds: float
+
+    @property
+    def events_per_second(self) -> float:
+        """Envelopes a second over the whole rebuild."""
+        return self.events / self.total_seconds if self.total_seconds else 0.0
+
+
+class DifferencesFound(RebuildFailed):
+    """A generation does not equal history."""
+
+    def __init__(self, differences: list[Difference]) -> None:
+        super().__init__(
+            f"the new generation differs from history in {len(differences)} places, so the old one serves on; "
+            f"the first: {differences[0]}"
+        )
+        self.differences = differences
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Tells the progress and keeps the time."""
+
+    tell: Callable[[Progress], None] | None
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+
+    def show(self, phase: str, done: int, total: int) -> None:
+        if self.tell is not None:
+            self.tell(Progress(phase, done, total, self.seconds[phase]))
+
+    @contextmanager
+    def timing(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] += time.perf_counter() - began
+
+
+def rebuild(
+    url: str | None = None,
+    *,
+    schema: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    restart: bool = False,
+    processes: int | None = None,
+) -> RebuildReport:
+    """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
+
+    A rebuild that was interrupted is gone on with, unless `restart`. On PostgreSQL `processes` load at once.
+
+    Raises:
+        RebuildRunning: another one is under way.
+        DifferencesFound: the new generation does not equal history.
+        PoisonEvent: a stored event cannot be folded.
+        StorageError: the database cannot be used. Whatever is raised, the old generation serves.
+    """
+    location = locate(url, schema=schema)
+    with closing(open_database(location)) as database:
+        _install(database)
+        builder = builder_of(database)
+        with builder.rebuilding():
+            watch = _Watch(progress)
+            began = time.perf_counter()
+            generation, upto = _begin_or_resume(database, builder, location, restart=restart)
+            loaded = _load(database, builder, location, generation, watch, processes)
+            with watch.timing("index"):
+                watch.show("index", 0, 1)
+                builder.make_keys(generation)
+                watch.show("index", 1, 1)
+            builder.finish(generation, upto)
+            position = _make_ready(database, builder, generation, watch)
+            _drop_old(database, builder)
+            return RebuildReport(
+                generation, position, loaded.events, loaded.appointments, watch.seconds, time.perf_counter() - began
+            )
+
+
+def rollback(url: str | None = None, *, schema: str | None = None) -> Generation:
+    """Catches the previous generation up and lets readers see it again; returns its number.
+
+    Raises:
+        RebuildFailed: there is no previous generation.
+        VersionMismatch: it was made by another version of the fold; code of that version can roll back to it.
+        RebuildRunning: a rebuild is under way.
+    """
+    with closing(open_database(locate(url, schema=schema))) as database:
+        builder = builder_of(database)
+        with builder.rebuilding():
+            previous = _previous(store_of(database).catalogue())
+            _project_to_head(database, previous.number, _Watch(None))
+            _switch(builder, previous.number)
+            return previous.number
+
+
+def _install(database: Database) -> None:
+    Projector(database).install()
+
+
+def _previous(catalogue: Catalogue) -> GenerationInfo:
+    for info in catalogue.generations:
+        if info.number == catalogue.previous and info.state is GenerationState.READY:
+            if info.fold_version != FOLD_VERSION:
+                raise VersionMismatch(
+                    f"generation {info.number} was made by version {info.fold_version} of the fold; "
+                    f"only code of that version can roll back to it, this is version {FOLD_VERSION}"
+                )
+            return info
+    raise RebuildFailed("there is no previous generation to roll back to")
+
+
+def _begin_or_resume(
+    database: Database, builder: Builder, location: Location, *, restart: bool
+) -> tuple[Generation, Position]:
+    """The generation to build and the position its load ends at."""
+    unfinished = [
+        info for info in store_of(database).catalogue().generations if info.state is GenerationState.BUILDING
+    ]
+    for info in unfinished:
+        upto = builder.upto(info.number)
+        if upto is not None and info.fold_version == FOLD_VERSION and not restart:
+            return info.number, upto
+        builder.drop(info.number)
+    upto = EventStore(database).head()
+    count = upto // PIECE_EVENTS[location.backend]
+    return builder.begin(pieces_of(builder.boundaries(count, upto), upto)), upto
+
+
+def _load(
+    database: Database,
+    builder: Builder,
+    location: Location,
+    generation: Generation,
+    watch: _Watch,
+    processes: int | None,
+) -> Loaded:
+    """Loads every piece that is not loaded yet, on PostgreSQL by several processes."""
+    pieces = builder.pieces(generation)
+    total = EventStore(database).head()
+    sum_of = Loaded(0, 0, 0.0, 0.0)
+    for loaded in _loaded(builder, location, generation, pieces, processes):
+        sum_of = sum_of.plus(loaded)
+        watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
+        watch.show("read and fold", sum_of.events, total)
+        watch.show("load", sum_of.events, total)
+    return sum_of
+
+
+def _loaded(
+    builder: Builder, location: Location, generation: Generation, pieces: list[Piece], processes: int | None
+) -> Iterator[Loaded]:
+    workers = min(processes or os.cpu_count() or 1, len(pieces))
+    if location.backend != "postgresql" or workers < 2:
+        for piece in pieces:
+            yield builder.load(generation, piece, fold_streams)
+        return
+    # Spawned, not forked: a forked process would share the connections of this one.
+    with ProcessPoolExecutor(
+        workers, mp_context=get_context("spawn"), initializer=_open_worker, initargs=(location,)
+    ) as executor:
+        try:
+            for future in as_completed([executor.submit(_load_piece, generation, piece) for piece in pieces]):
+                yield future.result()
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+_worker: list[Builder] = []
+
+
+def _open_worker(location: Location) -> None:
+    _worker.append(builder_of(open_database(location)))
+
+
+def _load_piece(generation: Generation, piece: Piece) -> Loaded:
+    return _worker[0].load(generation, piece, fold_streams)
+
+
+def _make_ready(database: Database, builder: Builder, generation: Generation, watch: _Watch) -> Position:
+    """Catches a loaded generation up, verifies it and switches to it."""
+    _project_to_head(database, generation, watch)
+    with watch.timing("verify"):
+        checked = check(builder, generation, progress=lambda done, total: watch.show("verify", done, total))
+    if checked.differences:
+        raise DifferencesFound(checked.differences)
+    _project_to_head(database, generation, watch)
+    with watch.timing("switch"):
+        watch.show("switch", 0, 1)
+        position = _switch(builder, generation)
+        watch.show("switch", 1, 1)
+    return position
+
+
+def _project_to_head(database: Database, generation: Generation, watch: _Watch) -> None:
+    with watch.timing("catch up"):
+        Projector(database, generation=generation).catch_up(
+            progress=lambda position, goal: watch.show("catch up", position, goal)
+        )
+
+
+def _switch(builder: Builder, generation: Generation) -> Position:
+    """Switches readers at a position no lower than the serving one's, in one transaction."""
+    with builder.switching(generation) as turn:
+        while turn.position < turn.serving_position:
+            batch = turn.read(upto=turn.serving_position, limit=BATCH_EVENTS_MAX)
+            turn.write(project(turn, batch), batch[-1].position)
+        return turn.position
+
+
+def _drop_old(database: Database, builder: Builder) -> None:
+    """Drops every generation but the serving one and the one before."""
+    catalogue = store_of(database).catalogue()
+    for info in catalogue.generations:
+        if info.number not in (catalogue.serving, catalogue.previous) and info.state is not GenerationState.DROPPED:
+            builder.drop(info.number)

@@ -1,0 +1,151 @@
+"""The rows of the read models: what one appointment puts into the schedules of its talents and coaches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import msgspec
+
+from domain.appointment import Appointment, FoldedAppointment, appointment_of
+from domain.identifiers import AppointmentId, Position
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+_encoder: Final = msgspec.json.Encoder()
+_appointment_decoder: Final = msgspec.json.Decoder(Appointment)
+_folded_decoder: Final = msgspec.json.Decoder(FoldedAppointment)
+
+
+class Side(StrEnum):
+    """Whose schedule it is."""
+
+    TALENT = "talent"
+    COACH = "coach"
+
+    @property
+    def other(self) -> Side:
+        """The side of the counterpart."""
+        return Side.COACH if self is Side.TALENT else Side.TALENT
+
+    def owner_of(self, appointment: Appointment) -> str:
+        """The talent or the coach of an appointment."""
+        return appointment.talent_id if self is Side.TALENT else appointment.coach_id
+
+
+class AppointmentRow(NamedTuple):
+    """A row of the `appointment` read model; `body` is the JSON of the folded appointment."""
+
+    appointment_id: AppointmentId
+    position: Position
+    body: str
+
+
+class ScheduleRow(NamedTuple):
+    """A row of the talents' or the coaches' read model, or a tombstone: then all but the key and position is None.
+
+    Times are in milliseconds since 1970 in UTC. `ends_at` is never before `starts_at`. `body` is the JSON of the
+    whole appointment; the other columns repeat what is filtered or sorted.
+    """
+
+    owner_id: str
+    appointment_id: AppointmentId
+    position: Position
+    counterpart_id: str | None
+    status: str | None
+    appointment_type: str | None
+    subphase_id: str | None
+    starts_at: int | None
+    ends_at: int | None
+    is_deleted: bool | None
+    body: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows that one or more appointments have in the three read models."""
+
+    appointments: list[AppointmentRow]
+    talents: list[ScheduleRow]
+    coaches: list[ScheduleRow]
+
+    def of(self, side: Side) -> list[ScheduleRow]:
+        """The schedule rows of one side."""
+        return self.talents if side is Side.TALENT else self.coaches
+
+
+def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -> Rows:
+    """The rows of appointments, each with the highest position among its envelopes.
+
+    For every talent and coach that any revision names there is one row: the present owner's, else a tombstone.
+    """
+    rows = Rows([], [], [])
+    for folded, position in folded_appointments:
+        appointment = appointment_of(folded)
+        rows.appointments.append(AppointmentRow(appointment.id, position, _text(folded)))
+        body = _text(appointment)
+        talents: Iterable[str] = {revision.talent_id for revision in folded.revisions}
+        coaches: Iterable[str] = {revision.coach_id for revision in folded.revisions}
+        for side, owners in ((Side.TALENT, talents), (Side.COACH, coaches)):
+            present = side.owner_of(appointment)
+            rows.of(side).extend(
+                _row(side, appointment, position, body)
+                if owner == present
+                else _tombstone(owner, appointment, position)
+                for owner in owners
+            )
+    return rows
+
+
+def _row(side: Side, appointment: Appointment, position: Position, body: str) -> ScheduleRow:
+    starts_at, ends_at = span_of(appointment)
+    return ScheduleRow(
+        side.owner_of(appointment),
+        appointment.id,
+        position,
+        side.other.owner_of(appointment),
+        appointment.status.value,
+        appointment.appointment_type.value,
+        appointment.subphase_id,
+        starts_at,
+        ends_at,
+        appointment.deleted_at is not None,
+        body,
+    )
+
+
+def _tombstone(owner: str, appointment: Appointment, position: Position) -> ScheduleRow:
+    return ScheduleRow(owner, appointment.id, position, None, None, None, None, None, None, None, None)
+
+
+def span_of(appointment: Appointment) -> tuple[int | None, int | None]:
+    """When an appointment begins and ends; a missing end, or one before the start, counts as the start."""
+    if appointment.start_date is None:
+        return None, None
+    starts_at = milliseconds_of(appointment.start_date)
+    if appointment.end_date is None:
+        return starts_at, starts_at
+    return starts_at, max(starts_at, milliseconds_of(appointment.end_date))
+
+
+def milliseconds_of(moment: datetime) -> int:
+    """An aware time as milliseconds since 1970 in UTC, cut."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def appointment_from(body: str | bytes) -> Appointment:
+    """The appointment of a schedule row's body."""
+    return _appointment_decoder.decode(body)
+
+
+def folded_from(body: str | bytes) -> FoldedAppointment:
+    """The folded appointment of an appointment row's body."""
+    return _folded_decoder.decode(body)
+
+
+def _text(value: object) -> str:
+    return _encoder.encode(value).decode()

@@ -1,0 +1,190 @@
+"""The read models in memory, beside the event store of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from threading import Event, Lock, RLock
+
+from domain.appointment import FOLD_VERSION
+from domain.databases.memory import MemoryDatabase
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.recorders.base import StoredEnvelope
+from domain.recorders.memory import MemoryRecorder
+from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores.base import (
+    Catalogue,
+    GenerationInfo,
+    GenerationState,
+    OwnerCounts,
+    ScheduleChange,
+    ScheduleQuery,
+    Stamp,
+)
+from projections.stores.building import Piece
+
+
+@dataclass(slots=True)
+class Tables:
+    """The three tables of one generation, and who has the turn at it."""
+
+    info: GenerationInfo
+    turn: RLock = field(default_factory=RLock)
+    appointments: dict[str, AppointmentRow] = field(default_factory=dict)
+    schedules: dict[Side, dict[str, dict[str, ScheduleRow]]] = field(
+        default_factory=lambda: {Side.TALENT: {}, Side.COACH: {}}
+    )
+
+    def put(self, rows: Rows) -> None:
+        """Puts rows in the place of those with the same keys."""
+        self.appointments |= {row.appointment_id: row for row in rows.appointments}
+        for side in Side:
+            for row in rows.of(side):
+                self.schedules[side].setdefault(row.owner_id, {})[row.appointment_id] = row
+
+
+class ReadModels:
+    """All generations of one place."""
+
+    def __init__(self) -> None:
+        first = Generation(1)
+        info = GenerationInfo(first, FOLD_VERSION, Position(0), GenerationState.READY, datetime.now(UTC))
+        self.serving = first
+        self.previous: Generation | None = None
+        self.generations = {first: Tables(info)}
+        self.pieces: dict[Generation, dict[int, tuple[Piece, bool]]] = {}
+        self.rebuilding = Lock()
+
+    @staticmethod
+    def of(database: MemoryDatabase) -> ReadModels:
+        """Those of a database, made when they are first asked for."""
+        with database.lock:
+            if database.read_models is None:
+                database.read_models = ReadModels()
+            models: ReadModels = database.read_models
+            return models
+
+
+class MemoryStore:
+    """See `Store`."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+        self._recorder = MemoryRecorder(database)
+        self._models = ReadModels.of(database)
+
+    def create(self) -> None:
+        """Nothing is ever missing in memory."""
+
+    def catalogue(self) -> Catalogue:
+        """See `Store.catalogue`."""
+        with self._database.lock:
+            infos = tuple(tables.info for _, tables in sorted(self._models.generations.items()))
+            return Catalogue(self._models.serving, self._models.previous, infos)
+
+    @contextmanager
+    def turn(self, generation: Generation | None = None) -> Iterator[MemoryTurn]:
+        """See `Store.turn`."""
+        tables = self._models.generations[generation or self._models.serving]
+        with tables.turn:
+            turn = MemoryTurn(self._database, tables)
+            yield turn
+            turn.commit()
+        self._database.notify()
+
+    def stamp(self) -> Stamp:
+        """See `Store.stamp`."""
+        with self._database.lock:
+            info = self._serving().info
+            return Stamp(info.number, info.fold_version, info.position, self._recorder.head())
+
+    def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
+        """See `Store.schedule`."""
+        with self._database.lock:
+            rows = list(self._serving().schedules[query.side].get(query.owner_id, {}).values())
+            return self.stamp(), [row.body for row in query.page(rows) if row.body is not None]
+
+    def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
+        """See `Store.appointment`."""
+        with self._database.lock:
+            row = self._serving().appointments.get(appointment_id)
+            return self.stamp(), None if row is None else row.body
+
+    def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
+        """See `Store.owners`."""
+        with self._database.lock:
+            everyone = sorted(self._serving().schedules[side].items())
+            counts = [
+                _counts(owner_id, list(rows.values()))
+                for owner_id, rows in everyone
+                if after is None or owner_id > after
+            ]
+            return self.stamp(), [one for one in counts if one.planned + one.done + one.canceled][:limit]
+
+    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
+        """See `Store.changes`."""
+        with self._database.lock:
+            rows = self._serving().schedules[side].get(owner_id, {}).values()
+            changed = [ScheduleChange(row.appointment_id, row.position, row) for row in rows if row.position > after]
+            return self.stamp(), sorted(changed, key=lambda change: (change.position, change.appointment_id))
+
+    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
+        """See `Store.streams`."""
+        with self._database.lock:
+            stamp = self.stamp()
+            ids = sorted(self._serving().schedules[side].get(owner_id, {}))
+            envelopes = [stored for one in ids for stored in self._recorder.stream(AppointmentId(one))]
+            return stamp, [stored for stored in envelopes if stored.position <= stamp.position]
+
+    def appointments_count(self) -> int:
+        """See `Store.appointments_count`."""
+        return len(self._serving().appointments)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Store.waiter`."""
+        with self._database.waiter() as wait:
+            yield wait
+
+    def _serving(self) -> Tables:
+        return self._models.generations[self._models.serving]
+
+
+class MemoryTurn:
+    """See `Turn`."""
+
+    def __init__(self, database: MemoryDatabase, tables: Tables) -> None:
+        self._database = database
+        self._tables = tables
+        self._written: list[tuple[Rows, Position]] = []
+        self.generation = tables.info.number
+        self.fold_version = tables.info.fold_version
+        self.position = tables.info.position
+
+    def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """See `Turn.read`."""
+        return MemoryRecorder(self._database).read(after=self.position, upto=upto, limit=limit)
+
+    def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
+        """See `Turn.appointments`."""
+        rows = self._tables.appointments
+        return [rows[one] for one in appointment_ids if one in rows]
+
+    def write(self, rows: Rows, position: Position) -> None:
+        """See `Turn.write`."""
+        self._written.append((rows, position))
+        self.position = position
+
+    def commit(self) -> None:
+        """Carries out what the block asked for, at once."""
+        with self._database.lock:
+            for rows, position in self._written:
+                self._tables.put(rows)
+                self._tables.info = replace(self._tables.info, position=position)
+
+
+def _counts(owner_id: str, rows: Sequence[ScheduleRow]) -> OwnerCounts:
+    statuses = [row.status for row in rows if row.body is not None and not row.is_deleted]
+    return OwnerCounts(owner_id, statuses.count("PLANNED"), statuses.count("DONE"), statuses.count("CANCELED"))

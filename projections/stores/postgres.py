@@ -1,0 +1,345 @@
+"""The read models in the PostgreSQL schema of the event store."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC
+from importlib import resources
+from threading import Event
+from typing import Any, Final
+
+from psycopg import Cursor, sql
+
+from domain.appointment import FOLD_VERSION
+from domain.databases.postgres import PostgresDatabase, Row, statements_of
+from domain.errors import NotInstalled
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.recorders.base import StoredEnvelope
+from domain.recorders.postgres import EVENT_STORE_SQL, reading
+from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores.base import (
+    TABLES_VERSION,
+    UNDATED_SORT_KEY,
+    Catalogue,
+    GenerationInfo,
+    GenerationState,
+    OwnerCounts,
+    ScheduleChange,
+    ScheduleQuery,
+    Stamp,
+    check_tables_version,
+)
+
+_FOLDER: Final = resources.files("projections.stores")
+_CATALOGUE_SQL: Final = (_FOLDER / "postgres.sql").read_text("utf-8")
+GENERATION_SQL: Final = (_FOLDER / "postgres_generation.sql").read_text("utf-8")
+KEYS_SQL: Final = (_FOLDER / "postgres_keys.sql").read_text("utf-8")
+INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL
+_INSTALLATION_NAMES: Final = {"generation": 1, "fold_version": FOLD_VERSION, "tables_version": TABLES_VERSION}
+
+# Every question is the serving generation's stamp, joined with the answer of the generation that the caller
+# believes in. When the stamp names another generation the answer is empty, and the question is asked again.
+_STAMP: Final = """
+    SELECT
+        serving.generation,
+        generation.fold_version,
+        generation.position,
+        (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
+        answer.*
+    FROM {schema}.serving
+    JOIN {schema}.generation ON generation.number = serving.generation
+    LEFT JOIN (ANSWER) AS answer ON serving.generation = {generation}
+"""
+
+_NOTHING: Final = "SELECT NULL AS no_answer"
+
+_SCHEDULE: Final = """
+    SELECT body, sort_key, appointment_id
+    FROM (
+        SELECT body, appointment_id, COALESCE(%(direction)s::bigint * starts_at, %(undated)s::bigint) AS sort_key
+        FROM {schema}.{side}_schedule_{generation}
+        WHERE {side}_id = %(owner_id)s
+        AND body IS NOT NULL
+        AND (%(include_deleted)s::boolean OR NOT is_deleted)
+        AND (%(statuses)s::text[] IS NULL OR status = ANY(%(statuses)s::text[]))
+        AND (%(appointment_type)s::text IS NULL OR appointment_type = %(appointment_type)s::text)
+        AND (%(subphase_id)s::text IS NULL OR subphase_id = %(subphase_id)s::text)
+        AND (%(counterpart_id)s::text IS NULL OR counterpart_id = %(counterpart_id)s::text)
+        AND (
+            %(ends_after)s::bigint IS NULL
+            OR ends_at > %(ends_after)s::bigint
+            OR starts_at >= %(ends_after)s::bigint
+        )
+        AND (%(starts_before)s::bigint IS NULL OR starts_at < %(starts_before)s::bigint)
+        AND (
+            %(past_before)s::bigint IS NULL
+            OR (starts_at < %(past_before)s::bigint AND ends_at <= %(past_before)s::bigint)
+        )
+    ) AS selected
+    WHERE %(after_start)s::bigint IS NULL
+    OR (sort_key, appointment_id) > (%(after_start)s::bigint, %(after_id)s::text)
+    ORDER BY sort_key, appointment_id
+    LIMIT %(limit)s
+"""
+
+_APPOINTMENT: Final = """
+    SELECT body FROM {schema}.appointment_{generation} WHERE appointment_id = %(appointment_id)s
+"""
+
+_OWNERS: Final = """
+    SELECT
+        {side}_id AS owner_id,
+        COUNT(*) FILTER (WHERE status = 'PLANNED') AS planned,
+        COUNT(*) FILTER (WHERE status = 'DONE') AS done,
+        COUNT(*) FILTER (WHERE status = 'CANCELED') AS canceled
+    FROM {schema}.{side}_schedule_{generation}
+    WHERE {side}_id > %(after)s
+    AND body IS NOT NULL
+    AND NOT is_deleted
+    GROUP BY {side}_id
+    ORDER BY {side}_id
+    LIMIT %(limit)s
+"""
+
+_CHANGES: Final = """
+    SELECT
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    FROM {schema}.{side}_schedule_{generation}
+    WHERE {side}_id = %(owner_id)s
+    AND position > %(after)s
+"""
+
+_STREAMS: Final = """
+    SELECT event.notification_id, event.originator_version, event.originator_id, event.topic, event.state
+    FROM {schema}.{side}_schedule_{generation} AS schedule
+    JOIN {schema}.stored_events AS event ON event.originator_id = schedule.appointment_id
+    WHERE schedule.{side}_id = %(owner_id)s
+    AND event.notification_id <= (SELECT position FROM {schema}.generation WHERE number = {generation})
+"""
+
+_COUNT: Final = "SELECT COUNT(*) AS count FROM {schema}.appointment_{generation}"
+
+_CATALOGUE: Final = """
+    SELECT
+        serving.generation, serving.previous, serving.tables_version,
+        generation.number, generation.fold_version, generation.position, generation.state, generation.created_at
+    FROM {schema}.serving
+    CROSS JOIN {schema}.generation
+    ORDER BY generation.number
+"""
+
+_SERVING_HELD: Final = "SELECT generation, tables_version FROM {schema}.serving FOR SHARE"
+
+_GENERATION_LOCKED: Final = """
+    SELECT number, fold_version, position FROM {schema}.generation WHERE number = %(generation)s FOR UPDATE
+"""
+
+_APPOINTMENTS: Final = """
+    SELECT appointment_id, position, body
+    FROM {schema}.appointment_{generation}
+    WHERE appointment_id = ANY(%(appointment_ids)b::text[])
+"""
+
+_UPSERT_APPOINTMENTS: Final = """
+    INSERT INTO {schema}.appointment_{generation} (appointment_id, position, body)
+    SELECT * FROM unnest(%(c0)b::text[], %(c1)b::bigint[], %(c2)b::text[])
+    ON CONFLICT (appointment_id) DO UPDATE SET position = excluded.position, body = excluded.body
+"""
+
+_UPSERT_SCHEDULE: Final = """
+    INSERT INTO {schema}.{side}_schedule_{generation} (
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    )
+    SELECT * FROM unnest(
+        %(c0)b::text[], %(c1)b::text[], %(c2)b::bigint[], %(c3)b::text[], %(c4)b::text[], %(c5)b::text[],
+        %(c6)b::text[], %(c7)b::bigint[], %(c8)b::bigint[], %(c9)b::boolean[], %(c10)b::text[]
+    )
+    ON CONFLICT ({side}_id, appointment_id) DO UPDATE SET
+        position = excluded.position,
+        counterpart_id = excluded.counterpart_id,
+        status = excluded.status,
+        appointment_type = excluded.appointment_type,
+        subphase_id = excluded.subphase_id,
+        starts_at = excluded.starts_at,
+        ends_at = excluded.ends_at,
+        is_deleted = excluded.is_deleted,
+        body = excluded.body
+"""
+
+_MOVE: Final = """
+    UPDATE {schema}.generation SET position = %(position)s WHERE number = {generation}
+"""
+
+_NOTIFY: Final = "NOTIFY {channel}"
+
+_CREATING_LOCK: Final = "SELECT pg_advisory_xact_lock(4172090317)"
+
+
+class PostgresStore:
+    """See `Store`."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self._believed = Generation(1)
+        self._channel = f"{database.schema}_projected"
+
+    def create(self) -> None:
+        """See `Store.create`."""
+        with self._database.writing() as cursor:
+            # Two at once: PostgreSQL's IF NOT EXISTS does not wait for a table that another transaction creates.
+            cursor.execute(self._database.statement(_CREATING_LOCK))
+            for statement in statements_of(INSTALLATION_SQL):
+                cursor.execute(self._database.statement(statement, **_INSTALLATION_NAMES))
+
+    def catalogue(self) -> Catalogue:
+        """See `Store.catalogue`."""
+        rows = self._database.fetch(self._database.statement(_CATALOGUE))
+        if not rows:
+            raise NotInstalled(
+                f"the schema {self._database.schema} holds no read models; create them with: appointments init"
+            )
+        serving, previous, tables_version = rows[0][:3]
+        check_tables_version(tables_version)
+        infos = tuple(
+            GenerationInfo(number, fold, position, GenerationState(state), created_at.astimezone(UTC))
+            for number, fold, position, state, created_at in (row[3:] for row in rows)
+        )
+        return Catalogue(serving, previous, infos)
+
+    @contextmanager
+    def turn(self, generation: Generation | None = None) -> Iterator[PostgresTurn]:
+        """See `Store.turn`; the row of the generation's position, locked, is the lock."""
+        with self._database.writing() as cursor:
+            if generation is None:
+                [[generation, tables_version]] = cursor.execute(self._database.statement(_SERVING_HELD)).fetchall()
+                check_tables_version(tables_version)
+            cursor.execute(self._database.statement(_GENERATION_LOCKED), {"generation": generation})
+            [row] = cursor.fetchall()
+            yield PostgresTurn(self._database, cursor, *row)
+            cursor.execute(self._database.statement(_NOTIFY, channel=self._channel))
+
+    def stamp(self) -> Stamp:
+        """See `Store.stamp`."""
+        stamp, _ = self._ask(_NOTHING, {})
+        return stamp
+
+    def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
+        """See `Store.schedule`."""
+        parameters = {
+            "owner_id": query.owner_id,
+            "direction": query.direction,
+            "undated": UNDATED_SORT_KEY,
+            "include_deleted": query.include_deleted,
+            "statuses": None if query.statuses is None else sorted(query.statuses),
+            "appointment_type": query.appointment_type,
+            "subphase_id": query.subphase_id,
+            "counterpart_id": query.counterpart_id,
+            "ends_after": query.ends_after,
+            "starts_before": query.starts_before,
+            "past_before": query.past_before,
+            "after_start": query.after and query.after.start,
+            "after_id": query.after and query.after.appointment_id,
+            "limit": query.limit,
+        }
+        stamp, rows = self._ask(_SCHEDULE, parameters, side=query.side)
+        return stamp, [row[0] for row in rows]
+
+    def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
+        """See `Store.appointment`."""
+        stamp, rows = self._ask(_APPOINTMENT, {"appointment_id": appointment_id})
+        return stamp, rows[0][0] if rows else None
+
+    def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
+        """See `Store.owners`; every id is above the empty text."""
+        stamp, rows = self._ask(_OWNERS, {"after": after or "", "limit": limit}, side=side)
+        return stamp, [OwnerCounts(*row) for row in rows]
+
+    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
+        """See `Store.changes`."""
+        stamp, rows = self._ask(_CHANGES, {"owner_id": owner_id, "after": after}, side=side)
+        changed = [ScheduleChange(row[1], row[2], ScheduleRow(*row)) for row in rows]
+        return stamp, sorted(changed, key=lambda change: (change.position, change.appointment_id))
+
+    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
+        """See `Store.streams`."""
+        stamp, rows = self._ask(_STREAMS, {"owner_id": owner_id}, side=side)
+        return stamp, [StoredEnvelope(*row) for row in rows]
+
+    def appointments_count(self) -> int:
+        """See `Store.appointments_count`."""
+        _, [[count]] = self._ask(_COUNT, {})
+        return int(count)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Store.waiter`."""
+        with self._database.waiter(self._channel) as wait:
+            yield wait
+
+    def _ask(
+        self, answer: str, parameters: Mapping[str, Any], *, side: Side = Side.TALENT
+    ) -> tuple[Stamp, list[Row]]:
+        """The stamp and the rows of an answer, both of the generation that serves."""
+        question = _STAMP.replace("ANSWER", answer)
+        while True:
+            generation = self._believed
+            try:
+                rows = self._database.fetch(
+                    self._database.statement(question, side=side, generation=generation), parameters
+                )
+            except NotInstalled:
+                rows = []
+            if rows and rows[0][0] == generation:
+                return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
+            self._believed = self.catalogue().serving
+            if self._believed == generation:
+                raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
+
+
+class PostgresTurn:
+    """See `Turn`."""
+
+    def __init__(
+        self,
+        database: PostgresDatabase,
+        cursor: Cursor[Row],
+        generation: Generation,
+        fold_version: int,
+        position: Position,
+    ) -> None:
+        self._database = database
+        self._cursor = cursor
+        self.generation = generation
+        self.fold_version = fold_version
+        self.position = position
+
+    def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """See `Turn.read`."""
+        self._cursor.execute(*reading(self._database, after=self.position, upto=upto, limit=limit))
+        return [StoredEnvelope(*row) for row in self._cursor]
+
+    def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
+        """See `Turn.appointments`."""
+        statement = self._database.statement(_APPOINTMENTS, generation=self.generation)
+        self._cursor.execute(statement, {"appointment_ids": list(appointment_ids)})
+        return [AppointmentRow(*row) for row in self._cursor]
+
+    def write(self, rows: Rows, position: Position) -> None:
+        """See `Turn.write`."""
+        self._upsert(_UPSERT_APPOINTMENTS, rows.appointments)
+        for side in Side:
+            self._upsert(_UPSERT_SCHEDULE, rows.of(side), side=side)
+        self._cursor.execute(self._database.statement(_MOVE, generation=self.generation), {"position": position})
+        self.position = position
+
+    def _upsert(self, template: str, rows: Sequence[Row], **names: object) -> None:
+        columns = {f"c{number}": list(column) for number, column in enumerate(zip(*rows, strict=True))}
+        self._cursor.execute(self._database.statement(template, generation=self.generation, **names), columns)
+
+
+def installation_sql(schema: str) -> str:
+    """The SQL that creates everything in a schema of a PostgreSQL database, the event store first."""
+    return sql.SQL(INSTALLATION_SQL).format(schema=sql.Identifier(schema), **_INSTALLATION_NAMES).as_string(None)

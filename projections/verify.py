@@ -1,0 +1,200 @@
+"""Verify: the rows of a generation against a fold of history, both at one position of one snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import groupby, islice
+from random import Random
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from domain.databases import open_database
+from domain.identifiers import Generation, Position
+from domain.recorders.base import StoredEnvelope
+from domain.settings import locate
+from projections.projector import check_fold_version, fold_streams
+from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores import builder_of, store_of
+from projections.stores.building import Builder, Piece, Snapshot
+
+DIFFERENCES_MAX: Final = 1000
+"""A verification stops after so many: the generation is beyond doubt wrong, and memory is bounded."""
+
+_PORTION_APPOINTMENTS: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that a generation says otherwise than history.
+
+    Attributes:
+        table: `appointment`, `talent_schedule`, `coach_schedule` or `generation`.
+        owner_id: the talent or coach in whose schedule the row is, or None.
+        field: the column or the field in its body; `row` when a whole row is missing or too many.
+        expected: what history says, None for nothing.
+        found: what the generation says, None for nothing.
+    """
+
+    table: str
+    appointment_id: str | None
+    owner_id: str | None
+    field: str
+    expected: Any
+    found: Any
+
+    def __str__(self) -> str:
+        of = f" of {self.owner_id!r}" if self.owner_id else ""
+        where = f"{self.table} {self.appointment_id!r}{of}"
+        return f"{where}: {self.field}: expected {self.expected!r}, found {self.found!r}"
+
+
+class Verification(NamedTuple):
+    """How many appointments were checked, and every difference found, up to 1,000."""
+
+    checked: int
+    differences: list[Difference]
+
+
+def verify(url: str | None = None, *, schema: str | None = None, sample: int | None = None) -> list[Difference]:
+    """The differences between the serving generation and history; an empty list when all is well.
+
+    With `sample`, only about so many appointments are checked, chosen by chance.
+    """
+    return verification(url, schema=schema, sample=sample).differences
+
+
+def verification(
+    url: str | None = None,
+    *,
+    schema: str | None = None,
+    sample: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """The same as `verify`, with the number of appointments checked."""
+    with closing(open_database(locate(url, schema=schema))) as database:
+        stamp = store_of(database).stamp()
+        check_fold_version(stamp.fold_version)
+        return check(builder_of(database), stamp.generation, sample=sample, progress=progress)
+
+
+def check(
+    builder: Builder,
+    generation: Generation,
+    *,
+    sample: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Verification:
+    """Checks one generation in one snapshot. `progress` is told the appointments checked and how many there are."""
+    with builder.snapshot(generation) as snapshot:
+        counts = snapshot.counts()
+        total = counts[0] if sample is None else min(sample, counts[0])
+        checked = 0
+        matched = [0, 0, 0]
+        differences = _position_differences(snapshot)
+        for portion in _portions(_streams(snapshot, sample)):
+            expected, _ = fold_streams(iter(portion))
+            found = snapshot.rows(expected)
+            differences.extend(_differences(expected, found))
+            checked += len(expected.appointments)
+            sizes = len(found.appointments), len(found.talents), len(found.coaches)
+            matched = [before + size for before, size in zip(matched, sizes, strict=True)]
+            if progress is not None:
+                progress(checked, total)
+            if len(differences) >= DIFFERENCES_MAX:
+                break
+        else:
+            if sample is None and tuple(matched) != counts:
+                differences.extend(islice(_extra_rows(snapshot), DIFFERENCES_MAX))
+        return Verification(checked, differences[:DIFFERENCES_MAX])
+
+
+def _streams(snapshot: Snapshot, sample: int | None) -> Iterator[StoredEnvelope]:
+    if sample is None:
+        return snapshot.streams(Piece(1, None, None, snapshot.position))
+    count = min(sample, snapshot.position)
+    positions = Random().sample(range(1, snapshot.position + 1), count)  # noqa: S311 - not a secret
+    ids = snapshot.appointments_at([Position(one) for one in positions])
+    return snapshot.streams_of(ids[:sample])
+
+
+def _portions(envelopes: Iterator[StoredEnvelope]) -> Iterator[list[StoredEnvelope]]:
+    """Whole streams, some hundred at a time."""
+    streams = (list(stream) for _, stream in groupby(envelopes, key=lambda stored: stored.appointment_id))
+    while portion := list(islice(streams, _PORTION_APPOINTMENTS)):
+        yield [stored for stream in portion for stored in stream]
+
+
+def _position_differences(snapshot: Snapshot) -> list[Difference]:
+    if snapshot.position <= snapshot.head:
+        return []
+    return [Difference("generation", None, None, "position", f"at most {snapshot.head}", snapshot.position)]
+
+
+_Row = AppointmentRow | ScheduleRow
+
+
+def _differences(expected: Rows, found: Rows) -> Iterator[Difference]:
+    yield from _table_differences("appointment", expected.appointments, found.appointments)
+    for side in Side:
+        yield from _table_differences(f"{side}_schedule", expected.of(side), found.of(side))
+
+
+def _table_differences(table: str, expected: Iterable[_Row], found: Iterable[_Row]) -> Iterator[Difference]:
+    found_by_key = {_key(row): row for row in found}
+    for row in expected:
+        other = found_by_key.get(_key(row))
+        if other is None:
+            yield _difference(table, row, "row", "a row", None)
+        elif row != other:
+            yield from _field_differences(table, row, other)
+
+
+def _field_differences(table: str, expected: _Row, found: _Row) -> Iterator[Difference]:
+    for name in type(expected)._fields:
+        before, after = getattr(expected, name), getattr(found, name)
+        if before == after:
+            continue
+        if name == "body" and before is not None and after is not None:
+            yield from _body_differences(table, expected, before, after)
+        else:
+            yield _difference(table, expected, name, before, after)
+
+
+def _body_differences(table: str, row: _Row, expected: str, found: str) -> Iterator[Difference]:
+    try:
+        after = msgspec.json.decode(found, type=dict[str, Any])
+    except msgspec.MsgspecError:
+        yield _difference(table, row, "body", expected, found)
+        return
+    before = msgspec.json.decode(expected, type=dict[str, Any])
+    differing = [name for name in before | after if before.get(name) != after.get(name)]
+    for name in differing or ["body"]:
+        yield _difference(table, row, name, before.get(name, expected), after.get(name, found))
+
+
+def _extra_rows(snapshot: Snapshot) -> Iterator[Difference]:
+    """The rows that no revision in history asks for."""
+    for rows in snapshot.everything():
+        every: list[_Row] = [*rows.appointments, *rows.talents, *rows.coaches]
+        ids = sorted({row.appointment_id for row in every})
+        expected, _ = fold_streams(snapshot.streams_of(ids))
+        yield from _extra("appointment", rows.appointments, expected.appointments)
+        for side in Side:
+            yield from _extra(f"{side}_schedule", rows.of(side), expected.of(side))
+
+
+def _extra(table: str, present: Iterable[_Row], wanted: Iterable[_Row]) -> Iterator[Difference]:
+    keys = {_key(row) for row in wanted}
+    return (_difference(table, row, "row", None, "a row") for row in present if _key(row) not in keys)
+
+
+def _key(row: _Row) -> tuple[str, str]:
+    return row.appointment_id, row.owner_id if isinstance(row, ScheduleRow) else ""
+
+
+def _difference(table: str, row: _Row, field: str, expected: object, found: object) -> Difference:
+    owner_id = row.owner_id if isinstance(row, ScheduleRow) else None
+    return Difference(table, row.appointment_id, owner_id, field, expected, found)
