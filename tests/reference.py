@@ -6,15 +6,19 @@ Slow, plain and over the whole history at once: what the fast and incremental co
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
+
+
+_NO_DATE = datetime.min.replace(tzinfo=UTC)
 
 
 def moment(text: str | None) -> datetime | None:
     """A publisher's time in UTC, cut to milliseconds."""
     if text is None:
         return None
-    parsed = datetime.fromisoformat(text.upper().replace("Z", "+00:00")).astimezone(UTC)
+    parsed = datetime.fromisoformat(text.upper()).astimezone(UTC)
     return parsed.replace(microsecond=parsed.microsecond // 1000 * 1000)
 
 
@@ -84,9 +88,7 @@ def expected_schedule(
         for one in appointments
         if one[f"{side}_id"] == owner_id and (include_deleted or one["deleted_at"] is None)
     ]
-    return sorted(
-        chosen, key=lambda one: (one["start_date"] is None, one["start_date"] or datetime.min, one["id"])
-    )
+    return sorted(chosen, key=lambda one: (one["start_date"] is None, one["start_date"] or _NO_DATE, one["id"]))
 
 
 def as_plain(appointment: Any) -> dict[str, Any]:
@@ -101,7 +103,7 @@ def as_plain(appointment: Any) -> dict[str, Any]:
         }
         for step in appointment.lifecycle
     ]
-    plain = {name: getattr(appointment, name) for name in type(appointment).__mro__[0].__dataclass_fields__}
+    plain = {one.name: getattr(appointment, one.name) for one in fields(appointment)}
     plain = {
         name: str(value) if isinstance(value, str) else value
         for name, value in plain.items()

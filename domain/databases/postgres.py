@@ -150,7 +150,8 @@ class PostgresDatabase(PostgresDatastore):
 
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
-        self.pool.close()
+        with suppress(AttributeError):  # the library closes also what could not be opened
+            self.pool.close()
 
     @contextmanager
     def _connection(self) -> Iterator[Connection[Row]]:
@@ -184,7 +185,13 @@ class PostgresDatabase(PostgresDatastore):
                 self.pool.open()
 
     def _connect(self) -> Connection[Row]:
-        connection: Connection[Row] = psycopg.connect(make_conninfo("", **self._parameters), autocommit=True)
+        try:
+            connection: Connection[Row] = psycopg.connect(make_conninfo("", **self._parameters), autocommit=True)
+        except psycopg.OperationalError as error:
+            raise StorageUnavailable(
+                f"cannot connect to PostgreSQL: {self._said(error)}; "
+                "is the server running, and are host, database, user and password right?"
+            ) from error
         self._configure(connection)
         return connection
 
@@ -219,7 +226,7 @@ class PostgresDatabase(PostgresDatastore):
             raise self._storage_error(error) from error
 
     def _storage_error(self, error: psycopg.Error) -> StorageError:
-        said = self._without_secrets(str(error).strip().splitlines()[0] if str(error).strip() else "no reason given")
+        said = self._said(error)
         state = error.sqlstate or ""
         if state in ("42P01", "3F000"):
             return NotInstalled(f"the schema {self.schema} holds no appointments; create it with: appointments init")
@@ -232,7 +239,9 @@ class PostgresDatabase(PostgresDatastore):
             )
         return StorageError(f"PostgreSQL refused: {said}")
 
-    def _without_secrets(self, text: str) -> str:
+    def _said(self, error: psycopg.Error) -> str:
+        """The first line of what the driver said, without a secret."""
+        text = (str(error).strip().splitlines() or ["no reason given"])[0]
         for secret in (self._parameters.get("password"), os.environ.get("PGPASSWORD")):
             if secret:
                 text = text.replace(secret, "***")
@@ -253,7 +262,7 @@ def _connection_parameters(url: str) -> dict[str, str]:
     """The libpq parameters of a URL, with this product's defaults for those it does not name."""
     try:
         parts = urlsplit(url)
-        is_readable = "@" not in parts.path + parts.query + parts.fragment and not parts.fragment
+        is_readable = parts.netloc.count("@") <= 1 and "@" not in parts.path + parts.query and not parts.fragment
         parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
     except (psycopg.Error, ValueError):
         is_readable, parameters = False, {}

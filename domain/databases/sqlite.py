@@ -67,14 +67,6 @@ class SQLiteDatabase(SQLiteDatastore):
             pool_timeout=LOCK_SECONDS_MAX,
         )
 
-    def create_file(self) -> None:
-        """Creates the file, readable by its owner only, where there is none."""
-        try:
-            with suppress(FileExistsError):
-                os.close(os.open(self.path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
-        except OSError as error:
-            raise StorageError(f"cannot create the database {self.path}: {error.strerror}") from error
-
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
         """A cursor for one statement. Each statement is a snapshot of its own."""
@@ -153,6 +145,15 @@ class SQLiteDatabase(SQLiteDatastore):
             ),
         }
         return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+def create_private_file(path: str) -> None:
+    """Creates a file, readable by its owner only, where there is none."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StorageError(f"cannot create the database {path}: {error.strerror}") from error
 
 
 def _data_version(connection: sqlite3.Connection) -> int:

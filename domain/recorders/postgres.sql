@@ -1,4 +1,5 @@
--- The event store and the quarantine in one schema of a PostgreSQL database. {schema} stands for its name.
+-- The event store and the quarantine in one schema of a PostgreSQL database.
+-- What is in braces is filled in by `appointments init`.
 
 CREATE SCHEMA IF NOT EXISTS {schema};
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder
 
-from domain.databases.sqlite import SQLiteDatabase
+from domain.databases.sqlite import SQLiteDatabase, create_private_file
 from domain.envelope import Envelope, RefusalCode
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope
@@ -66,7 +66,7 @@ class SQLiteRecorder:
 
     def create(self) -> None:
         """See `Recorder.create`."""
-        self._database.create_file()
+        create_private_file(self._database.path)
         self._database.run_script(EVENT_STORE_SQL)
 
     def check(self) -> None:

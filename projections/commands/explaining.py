@@ -30,7 +30,8 @@ def _evidence(item: QuarantinedItem, events: EventStore) -> Iterator[str]:
     refused = item.refused
     match refused.code:
         case RefusalCode.TOO_LARGE:
-            yield f"{refused.length:,} bytes came, SHA-256 {refused.sha256}; the first {len(refused.content):,} are kept"
+            kept = len(refused.content)
+            yield f"{refused.length:,} bytes came, SHA-256 {refused.sha256}; the first {kept:,} are kept"
         case RefusalCode.CONFLICT:
             yield from _both_contents(refused.content, events.stored_text(EventId(refused.event_id or 0)))
         case RefusalCode.MALFORMED_JSON:

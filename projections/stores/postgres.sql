@@ -1,5 +1,4 @@
--- The read models in the schema of the event store: the catalogue and the pointer. {schema} stands for its name.
--- {fold_version} and {tables_version} stand for the versions of the code that creates them.
+-- The read models in the schema of the event store: the catalogue and the pointer.
 -- The three tables of a generation are in postgres_generation.sql, their keys in postgres_keys.sql.
 
 CREATE TABLE IF NOT EXISTS {schema}.generation (

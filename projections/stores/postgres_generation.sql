@@ -1,4 +1,4 @@
--- The three tables of one generation. {schema} stands for the schema, {generation} for the generation's number.
+-- The three tables of one generation. Their names end in its number.
 -- Ids are compared by code point. Times are milliseconds since 1970 in UTC: to_timestamp(starts_at / 1000.0).
 
 CREATE TABLE IF NOT EXISTS {schema}.appointment_{generation} (

@@ -1,5 +1,4 @@
 -- The read models in the SQLite file of the event store: the catalogue and the pointer.
--- {fold_version} and {tables_version} stand for the versions of the code that creates them.
 -- The three tables of a generation are in sqlite_generation.sql, their keys in sqlite_keys.sql.
 
 CREATE TABLE IF NOT EXISTS generation (

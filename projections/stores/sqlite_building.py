@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from domain.appointment import FOLD_VERSION
-from domain.databases.sqlite import SQLiteDatabase
+from domain.databases.sqlite import SQLiteDatabase, create_private_file
 from domain.errors import RebuildRunning, StorageError
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
@@ -89,13 +89,15 @@ class SQLiteBuilder:
     @contextmanager
     def rebuilding(self) -> Iterator[None]:
         """See `Builder.rebuilding`; the lock is one of SQLite's own, on an empty file beside the database."""
-        with closing(sqlite3.connect(f"{self._database.path}-rebuild", timeout=0, isolation_level=None)) as lock:
+        path = f"{self._database.path}-rebuild"
+        create_private_file(path)
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
             try:
                 lock.execute("BEGIN EXCLUSIVE")
             except sqlite3.OperationalError as error:
                 if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                     raise RebuildRunning(f"another rebuild of {self._database.path} is under way") from error
-                raise StorageError(f"cannot lock {self._database.path}-rebuild: {error}") from error
+                raise StorageError(f"cannot lock {path}: {error}") from error
             yield
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:

@@ -1,4 +1,4 @@
--- The three tables of one generation. {generation} stands for its number.
+-- The three tables of one generation. Their names end in its number.
 
 CREATE TABLE IF NOT EXISTS appointment_{generation} (
     appointment_id TEXT NOT NULL,

@@ -1,4 +1,4 @@
--- The keys of one generation; a rebuild makes them after it has loaded the rows. {generation} stands for its number.
+-- The keys of one generation; a rebuild makes them after it has loaded the rows.
 
 CREATE UNIQUE INDEX IF NOT EXISTS appointment_{generation}_key
     ON appointment_{generation} (appointment_id);
