@@ -95,7 +95,76 @@ def postgres_place(postgres: PostgresServer) -> Iterator[Place]:
         connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place.schema or "")))
 
 
-@pytest.fixture(params=["memory", "sqlite", "postgres"])
+@pytest.fixture
+def partitioned_place(postgres_place: Place) -> Place:
+    """The rehearsal for Citus: tables hash-partitioned by their keys, where no row may change its key or leave."""
+    postgres_place.projector()
+    with psycopg.connect(postgres_place.url, autocommit=True) as connection:
+        connection.execute(f"SET search_path = {postgres_place.schema}")
+        connection.execute(KEEP_ROWS)
+        for table, key in DISTRIBUTION_KEYS.items():
+            for statement in PARTITION.split(";"):
+                connection.execute(statement.format(table=table, key=key))
+    return postgres_place
+
+
+@pytest.fixture
+def citus_place() -> Iterator[Place]:
+    """A real cluster: the three tables are distributed by their keys, everything else is local to the coordinator."""
+    place = Place("postgresql", os.environ["CITUS_DSN"], f"test_{os.getpid()}_{next(_numbers)}")
+    with place.closing, psycopg.connect(place.url, autocommit=True) as connection:
+        place.projector()
+        for table, key in DISTRIBUTION_KEYS.items():
+            connection.execute("SELECT create_distributed_table(%s, %s)", (f"{place.schema}.{table}", key))
+        yield place
+        connection.execute(f"DROP SCHEMA {place.schema} CASCADE")
+
+
+DISTRIBUTION_KEYS = {
+    "appointment_1": "appointment_id",
+    "talent_schedule_1": "talent_id",
+    "coach_schedule_1": "coach_id",
+}
+
+KEEP_ROWS = """
+    CREATE FUNCTION keep_rows() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+        IF TG_OP = 'DELETE' OR to_jsonb(OLD) -> TG_ARGV[0] <> to_jsonb(NEW) -> TG_ARGV[0] THEN
+            RAISE EXCEPTION 'a row of % would change its key or be deleted', TG_TABLE_NAME;
+        END IF;
+        RETURN NEW;
+    END
+    $$
+"""
+
+PARTITION = """
+    ALTER TABLE {table} RENAME TO {table}_plain;
+    CREATE TABLE {table} (LIKE {table}_plain INCLUDING ALL) PARTITION BY HASH ({key});
+    CREATE TABLE {table}_of_even PARTITION OF {table} FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+    CREATE TABLE {table}_of_odd PARTITION OF {table} FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+    DROP TABLE {table}_plain;
+    CREATE TRIGGER keep_rows BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_rows('{key}')
+"""
+
+
+def pytest_report_header() -> str:
+    if "CITUS_DSN" in os.environ:
+        return "citus: the projector's suite runs on the cluster of CITUS_DSN too"
+    return "citus: CITUS_DSN is not set, so no test runs on a cluster; the rehearsal on partitioned tables does"
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """The projector's suite runs on partitioned tables and on a cluster too."""
+    if "place" in metafunc.fixturenames:
+        places: list[object] = ["memory", "sqlite", "postgres"]
+        if metafunc.module.__name__ == "tests.test_projector":
+            places.append("partitioned")
+            if "CITUS_DSN" in os.environ:
+                places.append(pytest.param("citus", marks=pytest.mark.citus))
+        metafunc.parametrize("place", places, indirect=True)
+
+
+@pytest.fixture
 def place(request: pytest.FixtureRequest) -> Place:
     """Every backend, one after the other."""
     found: Place = request.getfixturevalue(f"{request.param}_place")

@@ -90,8 +90,14 @@ def test_a_known_event_id_is_ignored_even_with_other_content() -> None:
 
 
 def test_of_two_envelopes_with_one_id_in_one_batch_the_first_counts() -> None:
-    appointment = appointment_of(fold(None, [accepted(1, title="first"), accepted(1, title="second")]))
+    appointment = appointment_of(fold(None, [accepted(1, title="first"), accepted(1, title="second", status="DONE")]))
     assert (appointment.title, appointment.revision) == ("first", 1)
+    assert statuses(appointment) == ["PLANNED"]
+
+
+def test_a_known_event_id_with_other_content_is_ignored_beside_new_ones_too() -> None:
+    known = fold(None, [accepted(1)])
+    assert fold(known, [accepted(1, status="DONE"), accepted(2)]) == fold(known, [accepted(2)])
 
 
 def test_nothing_at_all_cannot_be_folded() -> None:

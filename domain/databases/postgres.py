@@ -97,6 +97,7 @@ class PostgresDatabase(PostgresDatastore):
             for _ in range(CONNECTIONS_MAX):
                 with self._connection() as connection, suppress(_ConnectionGone):
                     return self._fetch(connection, statement, parameters)
+                self._connect().close()
             with self._connection() as connection:
                 return self._fetch(connection, statement, parameters)
 
@@ -172,6 +173,7 @@ class PostgresDatabase(PostgresDatastore):
                 try:
                     connection.execute("")
                 except psycopg.OperationalError:
+                    self._connect().close()
                     continue
                 yield connection
                 return

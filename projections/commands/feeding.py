@@ -76,7 +76,8 @@ def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> Appe
                 bars.show("append", 0, total, unit="bytes")
             return store.append(_items(inputs, item_bytes_max), progress=show)
         except BaseException:
-            complain(f"stopped; {committed.read:,} items before are dealt with, running it again completes the work")
+            if committed.read:
+                complain(f"stopped after {committed.read:,} items; running it again completes the work")
             raise
 
 
