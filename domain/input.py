@@ -138,7 +138,8 @@ class Input:
             while rest:
                 if unzip.eof:
                     unzip = zlib.decompressobj(wbits=_GZIP)
-                yield unzip.decompress(rest, _CHUNK_BYTES)
+                if portion := unzip.decompress(rest, _CHUNK_BYTES):
+                    yield portion
                 rest = unzip.unconsumed_tail or unzip.unused_data
         while not unzip.eof and (portion := unzip.decompress(unzip.unconsumed_tail, _CHUNK_BYTES)):
             yield portion
@@ -201,14 +202,18 @@ def _whole_object(head: bytes, stream: Iterator[bytes | Pause], item_bytes_max: 
     if not head.startswith(b"{"):
         return head, False
     check_at = 0
-    for chunk in stream:
-        if b"\n" in head and (len(head) >= check_at or isinstance(chunk, Pause)):
+    while True:
+        if b"\n" in head and len(head) >= check_at:
             if len(head) > item_bytes_max or not _may_become_object(head):
-                # The chunk in hand belongs to what was read.
-                return head if isinstance(chunk, Pause) else head + chunk, False
+                return head, False
             check_at = 2 * len(head)
-        if not isinstance(chunk, Pause):
+        chunk = next(stream, b"")
+        if isinstance(chunk, Pause):
+            check_at = 0
+        elif chunk:
             head += chunk
+        else:
+            break
     return head, b"\n" in head.strip(_BLANK) and len(head) <= item_bytes_max and _is_object(head)
 
 

@@ -48,6 +48,9 @@ _STATES: Final[Sequence[tuple[tuple[str, ...], type[StorageError], str]]] = (
     (("53", "58"), StorageUnavailable, "PostgreSQL is out of resources: {said}; what was committed is safe"),
 )
 
+CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
+_HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %(name)s"
+
 Row = tuple[Any, ...]
 
 
@@ -129,8 +132,16 @@ class PostgresDatabase(PostgresDatastore):
                 yield cursor
 
     def run_script(self, script: str, **names: object) -> None:
-        """Runs statements that end in a semicolon at a line's end, one an execute, in one transaction."""
+        """Runs statements that end in a semicolon at a line's end, one an execute, in one transaction.
+
+        Makes the schema where there is none: PostgreSQL's IF NOT EXISTS asks for the right to make one all the same.
+        """
         with self.writing() as cursor:
+            # Two at once: IF NOT EXISTS does not wait for what another transaction creates.
+            cursor.execute(self.statement("SELECT pg_advisory_xact_lock(4172090317)"))
+            cursor.execute(self.statement(_HAS_SCHEMA), {"name": self.schema})
+            if not cursor.fetchall():
+                cursor.execute(self.statement(CREATE_SCHEMA))
             for statement in statements_of(script):
                 cursor.execute(self.statement(statement, **names))
 

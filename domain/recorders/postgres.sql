@@ -1,8 +1,6 @@
 -- The event store and the quarantine in one schema of a PostgreSQL database.
 -- What is in braces is filled in by `appointments init`.
 
-CREATE SCHEMA IF NOT EXISTS {schema};
-
 -- The library's table, as its PostgresApplicationRecorder makes it.
 CREATE TABLE IF NOT EXISTS {schema}.stored_events (
     originator_id text NOT NULL,

@@ -12,7 +12,7 @@ from typing import Any, Final
 from psycopg import Cursor, sql
 
 from domain.appointment import FOLD_VERSION
-from domain.databases.postgres import PostgresDatabase, Row, statements_of
+from domain.databases.postgres import CREATE_SCHEMA, PostgresDatabase, Row
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
@@ -175,8 +175,6 @@ _MOVE: Final = """
 
 _NOTIFY: Final = "NOTIFY {channel}"
 
-_CREATING_LOCK: Final = "SELECT pg_advisory_xact_lock(4172090317)"
-
 
 class PostgresStore:
     """See `Store`."""
@@ -188,11 +186,7 @@ class PostgresStore:
 
     def create(self) -> None:
         """See `Store.create`."""
-        with self._database.writing() as cursor:
-            # Two at once: PostgreSQL's IF NOT EXISTS does not wait for a table that another transaction creates.
-            cursor.execute(self._database.statement(_CREATING_LOCK))
-            for statement in statements_of(INSTALLATION_SQL):
-                cursor.execute(self._database.statement(statement, **_INSTALLATION_NAMES))
+        self._database.run_script(INSTALLATION_SQL, **_INSTALLATION_NAMES)
 
     def catalogue(self) -> Catalogue:
         """See `Store.catalogue`."""
@@ -336,10 +330,13 @@ class PostgresTurn:
         self.position = position
 
     def _upsert(self, template: str, rows: Sequence[Row], **names: object) -> None:
+        if not rows:
+            return
         columns = {f"c{number}": list(column) for number, column in enumerate(zip(*rows, strict=True))}
         self._cursor.execute(self._database.statement(template, generation=self.generation, **names), columns)
 
 
 def installation_sql(schema: str) -> str:
     """The SQL that creates everything in a schema of a PostgreSQL database, the event store first."""
-    return sql.SQL(INSTALLATION_SQL).format(schema=sql.Identifier(schema), **_INSTALLATION_NAMES).as_string(None)
+    script = f"{CREATE_SCHEMA};\n\n{INSTALLATION_SQL}"
+    return sql.SQL(script).format(schema=sql.Identifier(schema), **_INSTALLATION_NAMES).as_string(None)

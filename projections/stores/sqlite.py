@@ -82,7 +82,7 @@ _OWNERS: Final = """
         SUM(status = 'DONE') AS done,
         SUM(status = 'CANCELED') AS canceled
     FROM {side}_schedule_{generation}
-    WHERE (:after IS NULL OR {side}_id > :after)
+    WHERE {side}_id > :after
     AND body IS NOT NULL
     AND NOT is_deleted
     GROUP BY {side}_id
@@ -204,8 +204,8 @@ class SQLiteStore:
         return stamp, rows[0][0] if rows else None
 
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
-        """See `Store.owners`."""
-        parameters = {"after": after, "limit": -1 if limit is None else limit}
+        """See `Store.owners`; every id is above the empty text."""
+        parameters = {"after": after or "", "limit": -1 if limit is None else limit}
         stamp, rows = self._ask(_OWNERS, parameters, side=side)
         return stamp, [OwnerCounts(*row) for row in rows]
 
