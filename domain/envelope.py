@@ -123,13 +123,21 @@ def _moment(value: object) -> datetime:
     if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
         raise PydanticCustomError("moment", "an RFC 3339 time with an offset")
     try:
-        moment = datetime.fromisoformat(value.upper())
-        if moment.tzinfo is not UTC:
-            moment = moment.astimezone(UTC)
+        return utc_moment(value)
     except (ValueError, OverflowError):
         raise PydanticCustomError(
             "moment", "an RFC 3339 time that exists and is no leap second, inside the years 1 to 9999 in UTC"
         ) from None
+
+
+def utc_moment(text: str) -> datetime:
+    """A time with an offset, in UTC, cut to milliseconds."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z too
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     excess = moment.microsecond % 1000
     return moment.replace(microsecond=moment.microsecond - excess) if excess else moment
 

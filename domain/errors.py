@@ -22,7 +22,17 @@ from __future__ import annotations
 
 
 class AppointmentsError(Exception):
-    """The base of every error that this product raises on purpose."""
+    """The base of every error that this product raises on purpose. It can be passed from process to process."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(kind: type[AppointmentsError], arguments: tuple[object, ...], facts: dict[str, object]) -> object:
+    """An error as it was, without calling its `__init__`: that takes facts, and not the text they were made into."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(facts)
+    return error
 
 
 class UsageError(AppointmentsError, ValueError):

@@ -17,6 +17,7 @@ from domain.errors import NotInstalled, PoisonEvent
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input import PAUSE_SECONDS, Item, Pause
 from domain.quarantine import Quarantine, is_too_large, refused_by
+from domain.recorded import read_recorded
 from domain.recorders import recorder_of
 from domain.recorders.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
 
@@ -286,14 +287,12 @@ def envelope_of(stored: StoredEnvelope) -> Envelope:
     if stored.topic != TOPIC:
         raise _poison(stored, f"the topic {stored.topic!r} is unknown")
     try:
-        outcome = read_envelope(stored.text)
-    except EnvelopeRefused as error:
+        envelope = read_recorded(stored.text)
+    except (ValueError, OverflowError) as error:
         raise _poison(stored, str(error)) from error
-    if isinstance(outcome, Ignored):
-        raise _poison(stored, f"it is a {outcome.event_name!r} event")
-    if (outcome.event_id, outcome.snapshot.id) != (stored.event_id, stored.appointment_id):
+    if (envelope.event_id, envelope.snapshot.id) != (stored.event_id, stored.appointment_id):
         raise _poison(stored, "its ids are not those it is stored under")
-    return outcome
+    return envelope
 
 
 def _poison(stored: StoredEnvelope, reason: str) -> PoisonEvent:

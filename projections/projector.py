@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from threading import Event
 from typing import Final
 
-from domain.appointment import FOLD_VERSION, fold
+import msgspec
+
+from domain.appointment import FOLD_VERSION, FoldedAppointment, fold
 from domain.databases import Database, Installation
-from domain.envelope import Envelope
-from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
+from domain.errors import NotInstalled, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
-from projections.schedule import Rows, folded_from, rows_of
+from projections.schedule import AppointmentRow, Rows, folded_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import Turn
 
@@ -55,10 +56,12 @@ class Projector(Installation):
         *,
         upto: Position | None = None,
         progress: Callable[[Position, Position], None] | None = None,
+        stop: Event | None = None,
     ) -> Position:
         """Projects up to the head as it is now (or up to a position) and returns the position reached.
 
-        `progress` is told the position reached and the one to reach, after every batch.
+        `progress` is told the position reached and the one to reach, after every batch. Ends after a batch
+        when `stop` is set.
 
         Raises:
             PoisonEvent: a stored event cannot be folded; everything before it is projected.
@@ -70,11 +73,16 @@ class Projector(Installation):
         if self._generation is None and (stamp := self._store.stamp()).position >= goal:
             check_fold_version(stamp.fold_version)
             return stamp.position
-        try:
-            return self._project(goal, progress)
-        except PoisonEvent as poison:
-            self._project(Position(poison.position - 1), progress)
-            raise
+        poison: PoisonEvent | None = None
+        while True:
+            try:
+                position = self._project(goal, progress, stop)
+            except PoisonEvent as error:  # of several in one batch any may come first
+                poison, goal = error, Position(error.position - 1)
+            else:
+                if poison is not None:
+                    raise poison
+                return position
 
     def follow(self, stop: Event, *, progress: Callable[[Position, Position], None] | None = None) -> None:
         """Projects until the event is set: catches up, then waits for appends of any process.
@@ -84,9 +92,10 @@ class Projector(Installation):
         gone_since: float | None = None
         while not stop.is_set():
             try:
+                self.install()
                 with self._events.recorder.waiter() as wait:
                     while not stop.is_set():
-                        self.catch_up(progress=progress)
+                        self.catch_up(progress=progress, stop=stop)
                         gone_since = None
                         wait(stop, POLL_SECONDS)
             except StorageUnavailable as error:
@@ -96,12 +105,14 @@ class Projector(Installation):
                 _logger.warning("%s; trying again", error)
                 stop.wait(POLL_SECONDS)
 
-    def _project(self, goal: Position, progress: Callable[[Position, Position], None] | None) -> Position:
+    def _project(
+        self, goal: Position, progress: Callable[[Position, Position], None] | None, stop: Event | None
+    ) -> Position:
         while True:
             position, is_done = self._take_turn(goal)
             if progress is not None:
                 progress(position, goal)
-            if is_done:
+            if is_done or (stop is not None and stop.is_set()):
                 return position
 
     def _take_turn(self, goal: Position) -> tuple[Position, bool]:
@@ -123,12 +134,10 @@ def project(turn: Turn, batch: Sequence[StoredEnvelope]) -> Rows:
     changes: dict[AppointmentId, list[StoredEnvelope]] = {}
     for stored in batch:
         changes.setdefault(stored.appointment_id, []).append(stored)
-    known = {row.appointment_id: row for row in turn.appointments(list(changes))}
+    known = {row.appointment_id: _known(row) for row in turn.appointments(list(changes))}
     folded_appointments = []
     for appointment_id, stored_envelopes in changes.items():
-        row = known.get(appointment_id)
-        before = None if row is None else folded_from(row.body)
-        after = fold(before, _envelopes(stored_envelopes))
+        after = _folded(known.get(appointment_id), stored_envelopes)
         folded_appointments.append((after, stored_envelopes[-1].position))
     return rows_of(folded_appointments)
 
@@ -141,12 +150,33 @@ def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
         stored_envelopes = list(stream)
         events += len(stored_envelopes)
         position = max(stored.position for stored in stored_envelopes)
-        folded_appointments.append((fold(None, map(envelope_of, stored_envelopes)), position))
+        folded_appointments.append((_folded(None, stored_envelopes), position))
     return rows_of(folded_appointments), events
 
 
-def _envelopes(stored_envelopes: Iterable[StoredEnvelope]) -> Iterable[Envelope]:
-    return (envelope_of(stored) for stored in stored_envelopes)
+def _known(row: AppointmentRow) -> FoldedAppointment:
+    try:
+        return folded_from(row.body)
+    except msgspec.MsgspecError as error:
+        raise StorageError(
+            f"the row of appointment {row.appointment_id!r} is damaged ({error}); run: appointments rebuild"
+        ) from error
+
+
+def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredEnvelope]) -> FoldedAppointment:
+    """Folds envelopes of one appointment; one that is stored, yet cannot be folded, is a `PoisonEvent`."""
+    try:
+        return fold(before, map(envelope_of, stored_envelopes))
+    except PoisonEvent:
+        raise
+    except Exception:  # whatever a fold may raise
+        for stored in sorted(stored_envelopes):
+            try:
+                before = fold(before, [envelope_of(stored)])
+            except Exception as error:
+                reason = f"{type(error).__name__}: {error}"
+                raise PoisonEvent(stored.position, stored.appointment_id, stored.event_id, reason) from error
+        raise
 
 
 def check_fold_version(found: int) -> None:

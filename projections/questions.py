@@ -98,6 +98,11 @@ def question_of(side: Side, owner_id: str, filters: ScheduleFilters) -> Question
         InvalidCursor: `after` belongs to another question.
     """
     check_identifier(owner_id)
+    counterpart_id, subphase_id = filters.get("counterpart"), filters.get("subphase_id")
+    if counterpart_id is not None:
+        check_identifier(counterpart_id)
+    if subphase_id is not None:
+        _check_storable("subphase_id", subphase_id)
     limit = filters.get("limit")
     check_limit(limit)
     start, end, now = (_milliseconds(filters, name) for name in ("start", "end", "now"))
@@ -114,8 +119,8 @@ def question_of(side: Side, owner_id: str, filters: ScheduleFilters) -> Question
         starts_before=end,
         past_before=now if filters.get("past") else None,
         appointment_type=_member(AppointmentType, filters.get("appointment_type")),
-        subphase_id=filters.get("subphase_id"),
-        counterpart_id=filters.get("counterpart"),
+        subphase_id=subphase_id,
+        counterpart_id=counterpart_id,
         include_deleted=filters.get("include_deleted", False),
         descending=filters.get("descending", False),
         limit=None if limit is None else limit + 1,
@@ -182,6 +187,11 @@ def _milliseconds(filters: ScheduleFilters, name: str) -> int | None:
     if moment.tzinfo is None:
         raise UsageError(f"expected {name} with an offset from UTC, found {moment.isoformat()}")
     return milliseconds_of(moment)
+
+
+def _check_storable(name: str, text: str) -> None:
+    if "\0" in text or text.encode("utf-8", "ignore").decode() != text:
+        raise UsageError(f"expected {name} without U+0000 and without lone surrogates, found {text[:60]!r}")
 
 
 def _statuses(status: str | Collection[str] | None) -> frozenset[str] | None:

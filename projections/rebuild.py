@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Final, NamedTuple
 
 from domain.appointment import FOLD_VERSION
@@ -108,17 +111,18 @@ def rebuild(
     with closing(open_database(location)) as database:
         _install(database)
         builder = builder_of(database)
-        with builder.rebuilding():
+        with builder.rebuilding() as check_alone:
             watch = _Watch(progress)
             began = time.perf_counter()
             generation, upto = _begin_or_resume(database, builder, location, restart=restart)
             loaded = _load(database, builder, location, generation, watch, processes)
+            check_alone()
             with watch.timing("index"):
                 watch.show("index", 0, 1)
                 builder.make_keys(generation)
                 watch.show("index", 1, 1)
             builder.finish(generation, upto)
-            position = _make_ready(database, builder, generation, watch)
+            position = _make_ready(database, builder, generation, watch, check_alone)
             _drop_old(database, builder)
             return RebuildReport(
                 generation, position, loaded.events, loaded.appointments, watch.seconds, time.perf_counter() - began
@@ -134,10 +138,12 @@ def rollback(url: str | None = None, *, schema: str | None = None) -> Generation
         RebuildRunning: a rebuild is under way.
     """
     with closing(open_database(locate(url, schema=schema))) as database:
+        _previous(store_of(database).catalogue())
         builder = builder_of(database)
-        with builder.rebuilding():
+        with builder.rebuilding() as check_alone:
             previous = _previous(store_of(database).catalogue())
             _project_to_head(database, previous.number, _Watch(None))
+            check_alone()
             _switch(builder, previous.number)
             return previous.number
 
@@ -187,17 +193,19 @@ def _load(
     pieces = builder.pieces(generation)
     total = EventStore(database).head()
     sum_of = Loaded(0, 0, 0.0, 0.0)
-    for loaded in _loaded(builder, location, generation, pieces, processes):
-        sum_of = sum_of.plus(loaded)
-        watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
-        watch.show("read and fold", sum_of.events, total)
-        watch.show("load", sum_of.events, total)
+    watch.show("read and fold", 0, total)
+    with closing(_loaded(builder, location, generation, pieces, processes)) as loading:
+        for loaded in loading:
+            sum_of = sum_of.plus(loaded)
+            watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
+            watch.show("read and fold", sum_of.events, total)
+            watch.show("load", sum_of.events, total)
     return sum_of
 
 
 def _loaded(
     builder: Builder, location: Location, generation: Generation, pieces: list[Piece], processes: int | None
-) -> Iterator[Loaded]:
+) -> Generator[Loaded, None, None]:
     workers = min(processes or os.cpu_count() or 1, len(pieces))
     if location.backend != "postgresql" or workers < 2:
         for piece in pieces:
@@ -208,32 +216,61 @@ def _loaded(
         workers, mp_context=get_context("spawn"), initializer=_open_worker, initargs=(location,)
     ) as executor:
         try:
-            for future in as_completed([executor.submit(_load_piece, generation, piece) for piece in pieces]):
+            with _interrupts_kept_here():
+                futures = [executor.submit(_load_piece, generation, piece) for piece in pieces]
+            for future in as_completed(futures):
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise RebuildFailed(
+                "a loading process was killed, perhaps for want of memory; what was loaded is kept, run it again"
+            ) from error
         except BaseException:
             executor.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+@contextmanager
+def _interrupts_kept_here() -> Iterator[None]:
+    """Processes started in this block never see a Ctrl-C: this one says, once, that it ended."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 _worker: list[Builder] = []
 
 
 def _open_worker(location: Location) -> None:
+    Thread(target=_end_with_parent, daemon=True).start()
     _worker.append(builder_of(open_database(location)))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when its parent is gone, also by SIGKILL: else it would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _load_piece(generation: Generation, piece: Piece) -> Loaded:
     return _worker[0].load(generation, piece, fold_streams)
 
 
-def _make_ready(database: Database, builder: Builder, generation: Generation, watch: _Watch) -> Position:
-    """Catches a loaded generation up, verifies it and switches to it."""
+def _make_ready(
+    database: Database, builder: Builder, generation: Generation, watch: _Watch, check_alone: Callable[[], None]
+) -> Position:
+    """Catches a loaded generation up, verifies it and switches to it; one that is wrong is dropped."""
     _project_to_head(database, generation, watch)
     with watch.timing("verify"):
         checked = check(builder, generation, progress=lambda done, total: watch.show("verify", done, total))
     if checked.differences:
+        builder.drop(generation)
         raise DifferencesFound(checked.differences)
     _project_to_head(database, generation, watch)
+    check_alone()
     with watch.timing("switch"):
         watch.show("switch", 0, 1)
         position = _switch(builder, generation)
@@ -253,6 +290,8 @@ def _switch(builder: Builder, generation: Generation) -> Position:
     with builder.switching(generation) as turn:
         while turn.position < turn.serving_position:
             batch = turn.read(upto=turn.serving_position, limit=BATCH_EVENTS_MAX)
+            if not batch:  # the serving position is damaged: nothing is stored there
+                break
             turn.write(project(turn, batch), batch[-1].position)
         return turn.position
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
@@ -37,6 +37,21 @@ def pieces_of(boundaries: Sequence[AppointmentId], upto: Position) -> list[Piece
     """The pieces between boundaries, which are distinct and in the database's own order."""
     edges = [None, *boundaries, None]
     return [Piece(number, *edge, upto) for number, edge in enumerate(pairwise(edges), start=1)]
+
+
+_SAMPLES_PER_PIECE: Final = 30
+
+
+def sample_positions(count: int, upto: Position) -> list[int]:
+    """Positions all over history, enough to find boundaries of about equal pieces."""
+    samples = min(upto, count * _SAMPLES_PER_PIECE)
+    return sorted({1 + upto * number // samples for number in range(samples)}) if samples else []
+
+
+def quantiles(ids: Sequence[AppointmentId], count: int) -> list[AppointmentId]:
+    """At most `count` of the ids, which are in order and distinct, at about equal distances."""
+    chosen = (ids[len(ids) * number // (count + 1)] for number in range(1, count + 1)) if ids else ()
+    return list(dict.fromkeys(chosen))
 
 
 class Loaded(NamedTuple):
@@ -95,8 +110,10 @@ class Snapshot(Protocol):
 class Builder(Protocol):
     """Makes generations beside the one that serves. Every method raises a `StorageError` like those of `Store`."""
 
-    def rebuilding(self) -> AbstractContextManager[None]:
+    def rebuilding(self) -> AbstractContextManager[Callable[[], None]]:
         """Keeps other rebuilds out until the end of the block, or of the process.
+
+        The callable raises a `StorageError` when others are not kept out any more: the server was restarted.
 
         Raises:
             RebuildRunning: another one is under way.

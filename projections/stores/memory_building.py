@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from domain.recorders.base import StoredEnvelope
 from domain.recorders.memory import MemoryRecorder
 from projections.schedule import Rows, Side
 from projections.stores.base import GenerationInfo, GenerationState
-from projections.stores.building import Fold, Loaded, Piece
+from projections.stores.building import Fold, Loaded, Piece, quantiles
 from projections.stores.memory import MemoryTurn, ReadModels, Tables
 
 
@@ -30,19 +30,19 @@ class MemoryBuilder:
         self._models = ReadModels.of(database)
 
     @contextmanager
-    def rebuilding(self) -> Iterator[None]:
+    def rebuilding(self) -> Iterator[Callable[[], None]]:
         """See `Builder.rebuilding`."""
         if not self._models.rebuilding.acquire(blocking=False):
             raise RebuildRunning(f"another rebuild of memory:{self._database.name} is under way")
         try:
-            yield
+            yield lambda: None
         finally:
             self._models.rebuilding.release()
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
         """See `Builder.boundaries`."""
         ids = sorted({stored.appointment_id for stored in self._history(upto)})
-        return sorted({ids[len(ids) * number // (count + 1)] for number in range(1, count + 1)}) if ids else []
+        return quantiles(ids, count)
 
     def begin(self, pieces: Sequence[Piece]) -> Generation:
         """See `Builder.begin`."""
@@ -85,9 +85,9 @@ class MemoryBuilder:
     @contextmanager
     def switching(self, generation: Generation) -> Iterator[MemorySwitchTurn]:
         """See `Builder.switching`."""
-        with self._database.lock:
-            tables = self._models.generations[generation]
-            serving = self._models.generations[self._models.serving]
+        serving = self._models.generations[self._models.serving]  # it only changes while other rebuilds are kept out
+        tables = self._models.generations[generation]
+        with serving.turn, tables.turn, self._database.lock:
             turn = MemorySwitchTurn(self._database, tables)
             turn.serving_position = serving.info.position
             yield turn
@@ -95,6 +95,7 @@ class MemoryBuilder:
             tables.info = replace(tables.info, state=GenerationState.READY)
             if self._models.serving != generation:
                 self._models.previous, self._models.serving = self._models.serving, generation
+        self._database.notify()
 
     def drop(self, generation: Generation) -> None:
         """See `Builder.drop`."""
@@ -110,7 +111,12 @@ class MemoryBuilder:
             yield MemorySnapshot(self, self._models.generations[generation], self._recorder.head())
 
     def _history(self, upto: Position) -> list[StoredEnvelope]:
-        return self._recorder.read(after=Position(0), upto=upto, limit=max(1, upto))
+        history: list[StoredEnvelope] = []
+        after = Position(0)
+        while batch := self._recorder.read(after=after, upto=upto, limit=1000):
+            history += batch
+            after = batch[-1].position
+        return history
 
     def _streams(self, piece: Piece, upto: Position) -> list[StoredEnvelope]:
         mine = [

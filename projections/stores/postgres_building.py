@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -18,7 +18,7 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
 from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores.base import GenerationState
-from projections.stores.building import Fold, Loaded, Piece
+from projections.stores.building import Fold, Loaded, Piece, quantiles, sample_positions
 from projections.stores.postgres import GENERATION_SQL, KEYS_SQL, PostgresTurn
 
 _PORTION_ROWS: Final = 1000
@@ -68,7 +68,7 @@ _PIECE_STREAMS: Final = """
     FROM {schema}.stored_events
     WHERE originator_id >= COALESCE(%(first)s::text, '')
     AND (%(until)s::text IS NULL OR originator_id < %(until)s::text)
-    AND notification_id <= %(upto)s
+    AND notification_id + 0 <= %(upto)s -- not by its index: the range of ids is the smaller part
     ORDER BY originator_id, originator_version
 """
 
@@ -120,6 +120,8 @@ _SWITCH: Final = """
     WHERE generation <> %(next)s
 """
 
+_NOTIFY: Final = "SELECT pg_notify(%(channel)s, '')"
+
 _SET_STATE: Final = "UPDATE {schema}.generation SET state = %(state)s WHERE number = %(generation)s"
 
 _POSITION: Final = """
@@ -161,20 +163,24 @@ class PostgresBuilder:
         self._database = database
 
     @contextmanager
-    def rebuilding(self) -> Iterator[None]:
+    def rebuilding(self) -> Iterator[Callable[[], None]]:
         """See `Builder.rebuilding`; the lock is a row, held by a connection that may be idle for as long."""
         with self._database.holding() as cursor:
             try:
                 cursor.execute(self._database.statement(_REBUILDING))
             except psycopg.errors.LockNotAvailable as error:
                 raise RebuildRunning("another rebuild of this installation is under way") from error
-            yield
+
+            def check_held() -> None:
+                cursor.execute("")
+
+            yield check_held
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
         """See `Builder.boundaries`."""
-        positions = [upto * number // (count + 1) for number in range(1, count + 1)]
+        positions = sample_positions(count, upto)
         rows = self._database.fetch(self._database.statement(_APPOINTMENTS_AT), {"positions": positions})
-        return [row[0] for row in rows]
+        return quantiles([row[0] for row in rows], count)
 
     def begin(self, pieces: Sequence[Piece]) -> Generation:
         """See `Builder.begin`."""
@@ -253,6 +259,8 @@ class PostgresBuilder:
             cursor.execute(self._database.statement(_SWITCH), {"next": generation})
             parameters = {"generation": generation, "state": GenerationState.READY.value}
             cursor.execute(self._database.statement(_SET_STATE), parameters)
+            # The position may have risen: whoever waits for one looks again.
+            cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})
 
     def drop(self, generation: Generation) -> None:
         """See `Builder.drop`."""

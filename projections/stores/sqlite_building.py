@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -17,7 +17,7 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
 from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores.base import GenerationState
-from projections.stores.building import Fold, Loaded, Piece
+from projections.stores.building import Fold, Loaded, Piece, quantiles, sample_positions
 from projections.stores.sqlite import GENERATION_SQL, KEYS_SQL, SQLiteTurn
 
 _PAUSE_RATIO: Final = 0.5
@@ -42,7 +42,7 @@ _PIECE_STREAMS: Final = """
     FROM stored_events
     WHERE originator_id >= COALESCE(:first, '')
     AND (:until IS NULL OR originator_id < :until)
-    AND rowid <= :upto
+    AND +rowid <= :upto -- not by its index: the range of ids is the smaller part
     ORDER BY originator_id, originator_version
 """
 
@@ -87,7 +87,7 @@ class SQLiteBuilder:
         self._database = database
 
     @contextmanager
-    def rebuilding(self) -> Iterator[None]:
+    def rebuilding(self) -> Iterator[Callable[[], None]]:
         """See `Builder.rebuilding`; the lock is one of SQLite's own, on an empty file beside the database."""
         path = f"{self._database.path}-rebuild"
         create_private_file(path)
@@ -98,13 +98,12 @@ class SQLiteBuilder:
                 if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
                     raise RebuildRunning(f"another rebuild of {self._database.path} is under way") from error
                 raise StorageError(f"cannot lock {path}: {error}") from error
-            yield
+            yield lambda: None
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
         """See `Builder.boundaries`."""
         with self._database.snapshot() as cursor:
-            positions = [upto * number // (count + 1) for number in range(1, count + 1)]
-            return _appointments_at(cursor, positions)
+            return quantiles(_appointments_at(cursor, sample_positions(count, upto)), count)
 
     def begin(self, pieces: Sequence[Piece]) -> Generation:
         """See `Builder.begin`."""

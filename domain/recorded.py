@@ -1,0 +1,45 @@
+"""Re-reading history: a partial decode of what the door accepted once, in a fraction of the door's time."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Final, get_type_hints
+
+import msgspec
+
+from domain.envelope import Envelope, Snapshot, utc_moment
+
+_FIELDS: Final = tuple(one.name for one in dataclasses.fields(Snapshot))
+_TIMES: Final = ("created_at", "updated_at", "deleted_at", "start_date", "end_date")
+
+
+def read_recorded(text: bytes) -> Envelope:
+    """The envelope of a stored text: equal to what the door made of it.
+
+    Raises:
+        ValueError: it is no envelope.
+    """
+    recorded = _RECORDED.decode(text)
+    fields = dict(zip(_FIELDS, msgspec.structs.astuple(recorded.eventData.appointment), strict=True))
+    for name in _TIMES:
+        if fields[name] is not None:
+            fields[name] = utc_moment(fields[name])
+    return Envelope(recorded.id, utc_moment(recorded.createdAt), Snapshot(**fields), text)
+
+
+def _decoder() -> msgspec.json.Decoder[Any]:
+    """Decodes the fields of a snapshot by their publisher's names and passes over everything else."""
+    appointment = msgspec.defstruct(
+        "RecordedAppointment", list(map(_field, dataclasses.fields(Snapshot))), rename="camel"
+    )
+    event_data = msgspec.defstruct("RecordedEventData", [("appointment", appointment)])
+    envelope = msgspec.defstruct("RecordedEnvelope", [("id", int), ("createdAt", str), ("eventData", event_data)])
+    return msgspec.json.Decoder(envelope)
+
+
+def _field(one: dataclasses.Field[Any]) -> tuple[str, Any] | tuple[str, Any, None]:
+    kind = str if one.name in _TIMES else get_type_hints(Snapshot)[one.name]
+    return (one.name, kind) if one.default is dataclasses.MISSING else (one.name, kind | None, None)
+
+
+_RECORDED: Final = _decoder()

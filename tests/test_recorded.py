@@ -1,0 +1,53 @@
+"""What history is re-read by: it says of an accepted envelope what the door said, only faster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+
+from domain.envelope import read_envelope
+from domain.recorded import read_recorded
+from projections.sample import sample_envelopes
+from tests.builders import as_json, envelope
+from tests.histories import histories
+
+EXAMPLE = Path(__file__).parent / "data" / "VCSessionScheduledEvent.v1.example.json"
+
+
+@settings(max_examples=500)
+@given(histories())
+def test_it_reads_what_the_door_accepted_as_the_door_did(envelopes: list[dict[str, Any]]) -> None:
+    for one in envelopes:
+        text = as_json(one)
+        assert read_recorded(text) == read_envelope(text)
+
+
+def test_it_reads_the_publishers_example_and_a_sample_as_the_door_did() -> None:
+    texts = [EXAMPLE.read_bytes().strip(), *(one.encode() for one in sample_envelopes(2000))]
+    assert [read_recorded(text) for text in texts] == [read_envelope(text) for text in texts]
+
+
+def test_of_duplicate_keys_the_last_wins_here_too() -> None:
+    text = as_json(envelope(1)).replace(b'"status":"PLANNED"', b'"status":"DONE","status":"CANCELED"')
+    assert read_recorded(text) == read_envelope(text)
+
+
+def test_optional_fields_that_are_absent_are_null() -> None:
+    one = envelope(1)
+    for name in ("startDate", "endDate", "updatedAt", "deletedAt", "canceledBy", "cancelationReason"):
+        del one["eventData"]["appointment"][name]
+    assert read_recorded(as_json(one)) == read_envelope(one)
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"5", b'{"id":1}', as_json(envelope(1, status="LATE"))])
+def test_what_is_no_envelope_is_an_error(text: bytes) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_recorded(text)
+
+
+def test_a_dict_and_its_json_are_the_same_here() -> None:
+    assert json.loads(read_recorded(as_json(envelope(3))).text) == envelope(3)
