@@ -288,3 +288,23 @@ def test_of_three_followers_any_two_may_be_killed_and_nothing_is_missed(postgres
                 follower.stdout.close()
     assert verify(postgres_place.url, schema=postgres_place.schema) == []
     assert sum(one.planned + one.done + one.canceled for one in schedules.talents()) > 0
+
+
+def test_a_turn_that_is_idle_for_too_long_is_ended_and_the_next_one_goes_on(postgres_place: Place) -> None:
+    appended(postgres_place, 1)
+    projector = postgres_place.projector()
+    url = (
+        f"{postgres_place.url}&application_name=idler&options={quote('-c idle_in_transaction_session_timeout=100ms')}"
+    )
+    idler = Place("postgresql", url, postgres_place.schema, postgres_place.closing)
+    with (
+        pytest.raises(StorageUnavailable, match=r"gave up waiting|went away"),
+        psycopg.connect(postgres_place.url, autocommit=True) as connection,
+        idler.store().turn() as turn,
+    ):
+        for _ in range(1000):
+            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idler'"
+            if connection.execute(query).fetchone() == (0,):
+                break
+        turn.read(upto=Position(1), limit=1)
+    assert projector.catch_up() == 1
