@@ -290,21 +290,22 @@ def test_of_three_followers_any_two_may_be_killed_and_nothing_is_missed(postgres
     assert sum(one.planned + one.done + one.canceled for one in schedules.talents()) > 0
 
 
+IDLERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idler' AND state <> 'idle'"
+
+
 def test_a_turn_that_is_idle_for_too_long_is_ended_and_the_next_one_goes_on(postgres_place: Place) -> None:
     appended(postgres_place, 1)
     projector = postgres_place.projector()
-    url = (
-        f"{postgres_place.url}&application_name=idler&options={quote('-c idle_in_transaction_session_timeout=100ms')}"
-    )
-    idler = Place("postgresql", url, postgres_place.schema, postgres_place.closing)
-    with (
-        pytest.raises(StorageUnavailable, match=r"gave up waiting|went away"),
-        psycopg.connect(postgres_place.url, autocommit=True) as connection,
-        idler.store().turn() as turn,
-    ):
-        for _ in range(1000):
-            query = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idler'"
-            if connection.execute(query).fetchone() == (0,):
-                break
-        turn.read(upto=Position(1), limit=1)
+    options = quote("-c idle_in_transaction_session_timeout=100ms")
+    url = f"{postgres_place.url}&application_name=idler&options={options}"
+    store = Place("postgresql", url, postgres_place.schema, postgres_place.closing).store()
+
+    def idle_then_read() -> None:
+        with psycopg.connect(postgres_place.url, autocommit=True) as watcher, store.turn() as turn:
+            while watcher.execute(IDLERS).fetchone() != (0,):
+                pass
+            turn.read(upto=Position(1), limit=1)
+
+    with pytest.raises(StorageUnavailable, match=r"gave up waiting|went away"):
+        idle_then_read()
     assert projector.catch_up() == 1
