@@ -26,7 +26,7 @@ _DAY: Final = 24 * _HOUR
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FIRST_MADE_AT: Final = 1_688_958_167_900  # 2023-07-10T03:02:47.900Z, as in the example
-_FIRST_EVENT_ID: Final = 6_105_029
+_FIRST_EVENT_ID: Final = 6_105_100
 _CLOCK_AHEAD: Final = 4 * _HOUR  # of the appointment's times, before the envelope's, as in the example
 _BETWEEN_APPOINTMENTS: Final = 54 * _HOUR  # of one talent, on average: with 2.5 envelopes each, 1.1 envelopes a day
 _TALENTS_MAX: Final = 2_600  # active at once; reached after some months: then an envelope every 30 seconds

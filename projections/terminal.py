@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -28,6 +28,14 @@ def console() -> Console:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a real text stream
     is_terminal = sys.stdout.isatty()
     return Console(width=None if is_terminal else PLAIN_WIDTH, highlight=False, soft_wrap=False)
+
+
+def show(out: Console, what: RenderableType) -> None:
+    """Prints without the blanks that pad a table's last column."""
+    with out.capture() as capture:
+        out.print(what)
+    out.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
+    out.file.flush()
 
 
 def complain(message: str) -> None:

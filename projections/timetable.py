@@ -15,8 +15,11 @@ from domain.appointment import Appointment
 from domain.envelope import Status
 from projections.answers import AppointmentAnswer, Schedule
 from projections.schedule import Side, span_of
-from projections.terminal import console, plain_table, status_text, text
+from projections.terminal import console, plain_table, show, status_text, text
 from projections.times import local
+
+_COLUMNS: Final = (11, 6, 8)
+"""The widths of the time, the duration and the status."""
 
 WIDE: Final = 140
 """From this width on an appointment takes one line instead of two."""
@@ -32,7 +35,7 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
         out.print("No appointments." if as_of == "" else "No appointments then.")
     for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
         out.print(Text(f"\n{day}", style="bold underline"))
-        out.print(Padding(_timetable(out, schedule.side, list(appointments), zone), (0, 0, 0, 2)))
+        show(out, Padding(_timetable(out, schedule.side, list(appointments), zone), (0, 0, 0, 2)))
     lag = f", {schedule.lag:,} behind the event store" if schedule.lag else ""
     out.print(f"\n{_counted(schedule)}. Position {schedule.position:,}{lag}, generation {schedule.generation}.")
     if schedule.next:
@@ -40,21 +43,17 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
 
 
 def _timetable(out: Console, side: Side, appointments: list[Appointment], zone: tzinfo | None) -> RenderableType:
+    """The appointments of one day; with fixed columns, so that the days stand in line."""
     is_wide = out.width >= WIDE
-    table = Table.grid(padding=(0, 2))
-    for column in (11, 7, 8, 34):
-        table.add_column(min_width=column, max_width=None if column == 34 else column, overflow="fold")
+    table = Table.grid(padding=(0, 2, 0, 0))
+    rest = out.width - sum(_COLUMNS) - 2 * (len(_COLUMNS) + 1)
+    for column in (*_COLUMNS, *((rest - 84, 42, 40) if is_wide else (rest,))):
+        table.add_column(width=column, overflow="fold")
     for one in appointments:
-        counterpart = f"{side.other} {side.other.owner_of(one)}"
-        cells: list[RenderableType] = [
-            _hours(one, zone),
-            _duration(one),
-            status_text(one.status),
-            Group(_headline(one), text(counterpart, "dim"), text(one.id, "dim")),
-        ]
-        if is_wide:
-            cells[3:] = [_headline(one), text(counterpart, "dim"), text(one.id, "dim")]
-        table.add_row(*cells)
+        counterpart = text(f"{side.other} {side.other.owner_of(one)}", "dim")
+        details: list[RenderableType] = [_headline(one), counterpart, text(one.id, "dim")]
+        cells = details if is_wide else [Group(*details)]
+        table.add_row(_hours(one, zone), _duration(one), status_text(one.status), *cells)
     return table
 
 
@@ -115,7 +114,7 @@ def print_appointment(answer: AppointmentAnswer, zone: tzinfo | None) -> None:
             text(step.canceled_by),
             text(step.cancelation_reason),
         )
-    out.print(fields)
+    show(out, fields)
     out.print(Text("\nLifecycle", style="bold"))
-    out.print(lifecycle)
+    show(out, lifecycle)
     out.print(f"\nPosition {answer.position:,}, lag {answer.lag:,}, generation {answer.generation}.")

@@ -14,7 +14,7 @@ from projections.commands.options import After, AtLeast, Db, From, Json, Limit, 
 from projections.queries import TIMEOUT_SECONDS, Schedules
 from projections.questions import ScheduleFilters, Window
 from projections.schedule import Side
-from projections.terminal import console, plain_table, print_bytes, print_json, status_text, text
+from projections.terminal import console, plain_table, print_bytes, print_json, show, status_text, text
 from projections.times import time_of, zone_named
 from projections.timetable import clock, print_appointment, print_schedule
 
@@ -172,7 +172,7 @@ def history(
             table.add_row(
                 text(f"  {change.field}"), text(_shown(change.old, zone), "dim"), text(_shown(change.new, zone))
             )
-        out.print(table if revision.changes else "  nothing changed")
+        show(out, table if revision.changes else "  nothing changed")
 
 
 def _shown(value: object, zone: tzinfo | None) -> object:
@@ -210,7 +210,7 @@ def changes(
             shown = "" if one.start_date is None else clock(one.start_date, zone_named(tz))
             table.add_row(text(one.id), status_text(one.status), shown, text(one.title))
     out = console()
-    out.print(table if len(found) else "Nothing changed.")
+    show(out, table if len(found) else "Nothing changed.")
     out.print(f"Next: --since {found.token}", soft_wrap=True)
 
 
@@ -237,7 +237,7 @@ def conflicts(
     for one in found:
         shown = clock(one.start, zone_named(tz)), clock(one.end, zone_named(tz))
         table.add_row(*shown, text(one.first.id), text(one.second.id))
-    console().print(table if len(found) else "No conflicts.")
+    show(console(), table if len(found) else "No conflicts.")
 
 
 def figures(
@@ -267,7 +267,7 @@ def figures(
                 table.add_row(text(f"{name} {part}"), str(count))
         else:
             table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
-    console().print(table)
+    show(console(), table)
 
 
 def _window(start: str | None, end: str | None, at_least: int | None, timeout: float, tz: str | None) -> Window:
@@ -288,6 +288,6 @@ def _print_owners(owners: Owners, as_json: bool) -> None:
     for one in owners:
         table.add_row(text(one.owner_id), str(one.planned), str(one.done), str(one.canceled))
     out = console()
-    out.print(table if len(owners) else f"No {owners.side} has an appointment.")
+    show(out, table if len(owners) else f"No {owners.side} has an appointment.")
     if owners.next:
         out.print(f"More: --after {owners.next}", soft_wrap=True)

@@ -14,7 +14,7 @@ from projections.commands.explaining import explain
 from projections.commands.options import Db, Json, Schema
 from projections.projector import Projector
 from projections.queries import Schedules
-from projections.terminal import complain, console, plain_table, print_bytes, print_json, text
+from projections.terminal import complain, console, plain_table, print_bytes, print_json, show, text
 
 
 def init(
@@ -73,7 +73,7 @@ def status(
         for name, value in document.items():
             if value is not None:
                 table.add_row(name.replace("_", " "), f"{value:,}")
-        console().print(table)
+        show(console(), table)
     found = [
         f"the {name} is {document[key]:,}, more than {limit:,}"
         for name, key, limit in (("lag", "lag", max_lag), ("quarantine", "quarantined", max_quarantined))
@@ -102,7 +102,7 @@ def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False)
             str(item.number), refused.code, text(refused.source), text(refused.line), str(item.count),
             text(refused.reason),
         )  # fmt: skip
-    console().print(table if items else "Nothing is quarantined.")
+    show(console(), table if items else "Nothing is quarantined.")
 
 
 def quarantined_json(item: QuarantinedItem) -> dict[str, object]:

@@ -10,7 +10,7 @@ from projections.commands.options import Db, Json, Schema
 from projections.rebuild import DifferencesFound, Progress, RebuildReport
 from projections.rebuild import rebuild as rebuild_read_models
 from projections.rebuild import rollback as roll_back
-from projections.terminal import Bars, complain, console, plain_table, print_json, progress_bars, text
+from projections.terminal import Bars, complain, console, plain_table, print_json, progress_bars, show, text
 from projections.verify import Difference, verification
 
 
@@ -104,6 +104,6 @@ def _print_differences(checked: int, differences: list[Difference]) -> None:
         for one in differences:
             cells = (one.table, one.appointment_id, one.owner_id, one.field, one.expected, one.found)
             table.add_row(*(text(cell) for cell in cells))
-        out.print(table)
+        show(out, table)
     found = f"{len(differences):,} differences" if differences else "no difference"
     out.print(f"{checked:,} appointments checked, {found}.")
