@@ -8,13 +8,14 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import typer
+import typer.main
 from typer.exceptions import TyperException
 
 from domain.errors import AppointmentsError, StorageError, UsageError
 from domain.input import InputUnreadable
 from projections.commands import asking, feeding, operating, rebuilding
 from projections.schedule import Side
-from projections.terminal import complain
+from projections.terminal import complain, discard_output, prepare_output
 
 EXIT_FOUND: Final = 1
 """A check or a strict run found something, or what was asked for is not there."""
@@ -23,6 +24,8 @@ EXIT_UNUSABLE: Final = 2
 """Wrong usage, or a database or file that cannot be used."""
 
 EXIT_INTERRUPTED: Final = 130
+
+UNUSABLE: Final = (UsageError, StorageError, InputUnreadable)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -64,22 +67,46 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns the exit status; every failure is one line on standard error."""
     try:
-        returned = app(list(arguments), prog_name="appointments", standalone_mode=False)
-    except TyperException as error:
-        complain(error.format_message() or "what is missing? see: appointments --help")
-        return EXIT_UNUSABLE
-    except (UsageError, StorageError, InputUnreadable) as error:
-        complain(str(error))
-        return EXIT_UNUSABLE
-    except AppointmentsError as error:
-        complain(str(error))
-        return EXIT_FOUND
-    except (KeyboardInterrupt, typer.Abort):
-        returned = EXIT_INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads on. What Python would still write when it ends goes nowhere, instead of to a traceback.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        prepare_output()
+        status = _run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # nobody reads on
+        discard_output()
         return 0
-    if returned == EXIT_INTERRUPTED:
-        complain("interrupted; everything that was committed is safe")
-    return int(returned or 0)
+    except OSError as error:
+        discard_output()
+        complain(str(error) if error.filename else f"cannot write the output: {error.strerror}")
+        return EXIT_UNUSABLE
+    except Exception as error:
+        if "APPOINTMENTS_TRACEBACK" in os.environ:
+            raise
+        complain(f"a defect of this program: {type(error).__name__}: {error}; APPOINTMENTS_TRACEBACK=1 shows more")
+        return EXIT_UNUSABLE
+    return status
+
+
+def _run(arguments: Sequence[str]) -> int:
+    command = typer.main.get_command(app)
+    try:
+        with command.make_context("appointments", list(arguments)) as context:
+            command.invoke(context)
+    except typer.Exit as error:
+        return error.exit_code
+    except TyperException as error:
+        message = error.format_message()
+        if "\n" in message:  # a command of several, and none is named: this is the help
+            print(message, file=sys.stderr)  # noqa: T201
+        else:
+            complain(f"{message.rstrip('.')}; see: appointments --help")
+        return EXIT_UNUSABLE
+    except KeyboardInterrupt as error:
+        complain("; ".join(["interrupted, everything that was committed is safe", *_notes(error)]))
+        return EXIT_INTERRUPTED
+    except AppointmentsError as error:
+        complain("; ".join([str(error), *_notes(error)]))
+        return EXIT_UNUSABLE if isinstance(error, UNUSABLE) else EXIT_FOUND
+    return 0
+
+
+def _notes(error: BaseException) -> list[str]:
+    return getattr(error, "__notes__", [])

@@ -9,15 +9,13 @@ from itertools import groupby
 from threading import Event
 from typing import Final
 
-import msgspec
-
 from domain.appointment import FOLD_VERSION, FoldedAppointment, fold
 from domain.databases import Database, Installation
-from domain.errors import NotInstalled, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
+from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
-from projections.schedule import AppointmentRow, Rows, folded_from, rows_of
+from projections.schedule import Rows, folded_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import Turn
 
@@ -134,7 +132,7 @@ def project(turn: Turn, batch: Sequence[StoredEnvelope]) -> Rows:
     changes: dict[AppointmentId, list[StoredEnvelope]] = {}
     for stored in batch:
         changes.setdefault(stored.appointment_id, []).append(stored)
-    known = {row.appointment_id: _known(row) for row in turn.appointments(list(changes))}
+    known = {row.appointment_id: folded_from(row.body) for row in turn.appointments(list(changes))}
     folded_appointments = []
     for appointment_id, stored_envelopes in changes.items():
         after = _folded(known.get(appointment_id), stored_envelopes)
@@ -152,15 +150,6 @@ def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
         position = max(stored.position for stored in stored_envelopes)
         folded_appointments.append((_folded(None, stored_envelopes), position))
     return rows_of(folded_appointments), events
-
-
-def _known(row: AppointmentRow) -> FoldedAppointment:
-    try:
-        return folded_from(row.body)
-    except msgspec.MsgspecError as error:
-        raise StorageError(
-            f"the row of appointment {row.appointment_id!r} is damaged ({error}); run: appointments rebuild"
-        ) from error
 
 
 def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredEnvelope]) -> FoldedAppointment:

@@ -11,6 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from domain.appointment import Appointment, FoldedAppointment, appointment_of
+from domain.errors import StorageError
 from domain.identifiers import AppointmentId, Position
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -139,12 +140,22 @@ def milliseconds_of(moment: datetime) -> int:
 
 def appointment_from(body: str | bytes) -> Appointment:
     """The appointment of a schedule row's body."""
-    return _appointment_decoder.decode(body)
+    try:
+        return _appointment_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise _damaged(error) from error
 
 
 def folded_from(body: str | bytes) -> FoldedAppointment:
     """The folded appointment of an appointment row's body."""
-    return _folded_decoder.decode(body)
+    try:
+        return _folded_decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise _damaged(error) from error
+
+
+def _damaged(error: msgspec.MsgspecError) -> StorageError:
+    return StorageError(f"a row of the read models is damaged ({error}); run: appointments rebuild")
 
 
 def _text(value: object) -> str:

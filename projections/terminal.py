@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from io import TextIOWrapper
 from typing import Any, Final
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
+from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -18,16 +22,44 @@ from rich.text import Text
 from projections.times import iso
 
 PLAIN_WIDTH: Final = 160
-"""The width of tables where there is no terminal to fit."""
+"""The width of tables where there is neither a terminal to fit nor $COLUMNS."""
+
+PLAIN_WIDTH_MIN: Final = 60
+
+_PLAIN_TWINS: Final = str.maketrans(
+    {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "œ": "oe", "Œ": "OE", "\u202f": " "}
+)
 
 STATUS_STYLES: Final = {"PLANNED": "cyan", "DONE": "green", "CANCELED": "red"}
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to the command line what that means."""
+        raise BrokenPipeError
+
+
 def console() -> Console:
-    """Standard output for people: colours and the terminal's width, or plain and wide where it is none."""
-    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr] # a real text stream
-    is_terminal = sys.stdout.isatty()
-    return Console(width=None if is_terminal else PLAIN_WIDTH, highlight=False, soft_wrap=False)
+    """Standard output for people: colours and the terminal's width, or plain and $COLUMNS wide where it is none."""
+    columns = os.environ.get("COLUMNS", "")
+    plain_width = max(PLAIN_WIDTH_MIN, int(columns)) if columns.isdecimal() else PLAIN_WIDTH
+    return _Console(width=None if sys.stdout.isatty() else plain_width, highlight=False, soft_wrap=False)
+
+
+def prepare_output() -> None:
+    """Sees to it that every text can be written, whatever the encoding of standard output is."""
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "standard output is closed")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def discard_output() -> None:
+    """Lets what Python would still write when it ends go nowhere, instead of to a traceback."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(out: Console, what: RenderableType) -> None:
@@ -75,8 +107,23 @@ def _visible(character: str) -> str:
 
 
 def text(value: object, style: str = "") -> Text:
-    """A value for a table cell, printable; nothing for None."""
-    return Text("" if value is None else printable(str(value)), style=style)
+    """A value for a table cell, printable, in characters that standard output has; nothing for None."""
+    return Text("" if value is None else _encodable(printable(str(value))), style=style)
+
+
+def _encodable(text: str) -> str:
+    """A text in the characters of an encoding; of the others, typographic ones have plain twins."""
+    encoding = sys.stdout.encoding
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_PLAIN_TWINS).encode(encoding, "backslashreplace").decode(encoding)
+    return text
+
+
+def stacked(*values: object) -> Group:
+    """Values one below the other; nothing for None."""
+    return Group(*(text(value) for value in values if value is not None))
 
 
 def status_text(status: str) -> Text:
@@ -85,17 +132,26 @@ def status_text(status: str) -> Text:
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines, with these headings."""
+    """A table without lines, with these headings; numbers stand under those that end in " #"."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, overflow="fold", justify="right" if column.endswith(" #") else "left")
+        name = column.removesuffix(" #")
+        table.add_column(name, overflow="fold", justify="left" if name == column else "right")
     return table
 
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:,.0f} {task.fields['unit']}/s")
+        if speed is None:
+            return Text("")
+        unit = task.fields["unit"]
+        return Text(f"{decimal(int(speed))}/s" if unit == "bytes" else f"{speed:,.0f} {unit}/s")
+
+
+class _Share(ProgressColumn):
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.completed:,.0f}" if task.total is None else f"{task.percentage:>3.0f} %")
 
 
 class Bars:
@@ -123,7 +179,7 @@ def progress_bars() -> Iterator[Bars | None]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.percentage:>3.0f} %"),
+        _Share(),
         _Rate(),
         TimeRemainingColumn(),
     )

@@ -25,18 +25,23 @@ def zone_named(name: str | None) -> tzinfo | None:
 def time_of(text: str, zone: tzinfo | None) -> datetime:
     """An ISO 8601 time in UTC; a date or a time without an offset is taken in the zone.
 
+    Near the ends of the calendar, where a zone would lead out of the years 1 to 9999, it is taken in UTC.
+
     Raises:
         UsageError: it is no such time.
     """
     try:
         moment = datetime.fromisoformat(text)
-        if moment.tzinfo is None and zone is not None:
-            moment = moment.replace(tzinfo=zone)
-        return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except ValueError:
         raise UsageError(
             f"expected a time such as 2023-07-10, 2023-07-10T09:00 or 2023-07-10T07:00:00Z, found {text[:60]!r}"
         ) from None
+    if moment.tzinfo is None and zone is not None:
+        moment = moment.replace(tzinfo=zone)
+    try:
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        return moment.replace(tzinfo=UTC)
 
 
 def local(moment: datetime, zone: tzinfo | None) -> datetime:

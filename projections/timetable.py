@@ -15,10 +15,10 @@ from domain.appointment import Appointment
 from domain.envelope import Status
 from projections.answers import AppointmentAnswer, Schedule
 from projections.schedule import Side, span_of
-from projections.terminal import console, plain_table, show, status_text, text
+from projections.terminal import console, plain_table, show, stacked, status_text, text
 from projections.times import local
 
-_COLUMNS: Final = (11, 6, 8)
+_COLUMNS: Final = (14, 7, 8)
 """The widths of the time, the duration and the status."""
 
 WIDE: Final = 140
@@ -32,12 +32,13 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
     as_of = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
     out.print(text(title, "bold"), Text(as_of), sep="", soft_wrap=True)
     if not len(schedule):
-        out.print("No appointments." if as_of == "" else "No appointments then.")
+        out.print("No appointments." if as_of == "" else "No appointments were known then.")
     for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
         out.print(Text(f"\n{day}", style="bold underline"))
         show(out, Padding(_timetable(out, schedule.side, list(appointments), zone), (0, 0, 0, 2)))
     lag = f", {schedule.lag:,} behind the event store" if schedule.lag else ""
-    out.print(f"\n{_counted(schedule)}. Position {schedule.position:,}{lag}, generation {schedule.generation}.")
+    count = f"{_counted(schedule)}. " if len(schedule) else ""
+    out.print(f"\n{count}Position {schedule.position:,}{lag}, generation {schedule.generation}.")
     if schedule.next:
         out.print(f"More: --after {schedule.next}", soft_wrap=True)
 
@@ -47,7 +48,7 @@ def _timetable(out: Console, side: Side, appointments: list[Appointment], zone: 
     is_wide = out.width >= WIDE
     table = Table.grid(padding=(0, 2, 0, 0))
     rest = out.width - sum(_COLUMNS) - 2 * (len(_COLUMNS) + 1)
-    for column in (*_COLUMNS, *((rest - 84, 42, 40) if is_wide else (rest,))):
+    for column in (*_COLUMNS, *((rest - 82, 44, 38) if is_wide else (rest,))):
         table.add_column(width=column, overflow="fold")
     for one in appointments:
         counterpart = text(f"{side.other} {side.other.owner_of(one)}", "dim")
@@ -62,7 +63,8 @@ def _headline(one: Appointment) -> Text:
         f"rescheduled {one.reschedules}x" if one.reschedules else "",
         "irregular" if one.irregular else "",
         "deleted" if one.deleted_at else "",
-        f"{one.canceled_by or ''} {one.cancelation_reason or ''}".strip() if one.status is Status.CANCELED else "",
+        f"by {one.canceled_by}" if one.status is Status.CANCELED and one.canceled_by else "",
+        one.cancelation_reason if one.status is Status.CANCELED and one.cancelation_reason else "",
     ]
     said = ", ".join(mark for mark in marks if mark)
     return Text.assemble(text(one.title), Text(f"  ({said})" if said else "", style="yellow"))
@@ -75,8 +77,17 @@ def _day(one: Appointment, zone: tzinfo | None) -> str:
 def _hours(one: Appointment, zone: tzinfo | None) -> str:
     if one.start_date is None:
         return ""
-    start = f"{local(one.start_date, zone):%H:%M}"
-    return start if one.end_date is None else f"{start}-{local(one.end_date, zone):%H:%M}"
+    return hours(one.start_date, one.end_date, zone)
+
+
+def hours(start: datetime, end: datetime | None, zone: tzinfo | None) -> str:
+    """From when till when by the clocks of a zone, to the minute; `+1` is the next day."""
+    first = local(start, zone)
+    if end is None:
+        return f"{first:%H:%M}"
+    last = local(end, zone)
+    days = (last.date() - first.date()).days
+    return f"{first:%H:%M}-{last:%H:%M}" + (f" {days:+}" if days else "")
 
 
 def _duration(one: Appointment) -> str:
@@ -105,14 +116,13 @@ def print_appointment(answer: AppointmentAnswer, zone: tzinfo | None) -> None:
         if value is not None:
             shown = clock(value, zone) if isinstance(value, datetime) else value
             fields.add_row(text(name, "dim"), status_text(value) if name == "status" else text(shown))
-    lifecycle = plain_table("status", "envelope", "at", "who", "why")
+    lifecycle = plain_table("status", "envelope", "at", "by whom, why")
     for step in answer.lifecycle:
         lifecycle.add_row(
             status_text(step.status),
             str(step.event_id),
             clock(step.at, zone),
-            text(step.canceled_by),
-            text(step.cancelation_reason),
+            stacked(step.canceled_by, step.cancelation_reason),
         )
     show(out, fields)
     out.print(Text("\nLifecycle", style="bold"))

@@ -169,10 +169,19 @@ def _body_differences(table: str, row: _Row, expected: str, found: str) -> Itera
     except msgspec.MsgspecError:
         yield _difference(table, row, "body", expected, found)
         return
-    before = msgspec.json.decode(expected, type=dict[str, Any])
+    after = _fields(after)
+    before = _fields(msgspec.json.decode(expected, type=dict[str, Any]))
     differing = [name for name in before | after if before.get(name) != after.get(name)]
     for name in differing or ["body"]:
         yield _difference(table, row, name, before.get(name, expected), after.get(name, found))
+
+
+def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """The fields of a document and of the documents in it, under names like `snapshot.title`."""
+    fields: dict[str, Any] = {}
+    for name, value in document.items():
+        fields |= _fields(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
+    return fields
 
 
 def _extra_rows(snapshot: Snapshot) -> Iterator[Difference]:

@@ -135,7 +135,9 @@ class SQLiteDatabase(SQLiteDatastore):
             sqlite3.SQLITE_NOTADB: StorageError(f"{self.path} is not an SQLite database"),
             sqlite3.SQLITE_CORRUPT: StorageError(f"the database {self.path} is damaged: {error}"),
             sqlite3.SQLITE_READONLY: StorageError(f"the database {self.path} is read-only"),
-            sqlite3.SQLITE_CANTOPEN: StorageError(f"the database {self.path} cannot be opened"),
+            sqlite3.SQLITE_CANTOPEN: StorageError(
+                f"the database {self.path} cannot be opened: the file and its folder must be readable and writable"
+            ),
             sqlite3.SQLITE_FULL: StorageUnavailable(
                 f"no space left for the database {self.path}; what was committed is safe, free space and run it again"
             ),

@@ -14,9 +14,9 @@ from projections.commands.options import After, AtLeast, Db, From, Json, Limit, 
 from projections.queries import TIMEOUT_SECONDS, Schedules
 from projections.questions import ScheduleFilters, Window
 from projections.schedule import Side
-from projections.terminal import console, plain_table, print_bytes, print_json, show, status_text, text
-from projections.times import time_of, zone_named
-from projections.timetable import clock, print_appointment, print_schedule
+from projections.terminal import console, plain_table, print_bytes, print_json, show, stacked, status_text, text
+from projections.times import local, time_of, zone_named
+from projections.timetable import clock, hours, print_appointment, print_schedule
 
 
 def schedule_command(side: Side) -> Callable[..., None]:
@@ -201,14 +201,14 @@ def changes(
     if as_json:
         print_json(found.to_json())
         return
-    table = plain_table("appointment", "change", "start", "title")
+    table = plain_table("change", "start", "appointment")
     for change in found:
         one = change.appointment
         if one is None:
-            table.add_row(text(change.id), text("removed", "red"), "", "")
+            table.add_row(text("removed", "red"), "", text(change.id))
         else:
             shown = "" if one.start_date is None else clock(one.start_date, zone_named(tz))
-            table.add_row(text(one.id), status_text(one.status), shown, text(one.title))
+            table.add_row(status_text(one.status), shown, stacked(one.title, one.id))
     out = console()
     show(out, table if len(found) else "Nothing changed.")
     out.print(f"Next: --since {found.token}", soft_wrap=True)
@@ -233,10 +233,11 @@ def conflicts(
     if as_json:
         print_json(found.to_json())
         return
-    table = plain_table("from", "to", "first", "second")
+    zone = zone_named(tz)
+    table = plain_table("day", "both at", "appointments")
     for one in found:
-        shown = clock(one.start, zone_named(tz)), clock(one.end, zone_named(tz))
-        table.add_row(*shown, text(one.first.id), text(one.second.id))
+        day = f"{local(one.start, zone):%Y-%m-%d}"
+        table.add_row(day, hours(one.start, one.end, zone), stacked(one.first.id, one.second.id))
     show(console(), table if len(found) else "No conflicts.")
 
 

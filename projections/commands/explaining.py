@@ -16,14 +16,18 @@ _CONTEXT_CHARACTERS = 60
 
 def explain(item: QuarantinedItem, events: EventStore) -> list[str]:
     """Lines of text: what came from where, the reason, and what shows it."""
-    refused = item.refused
-    line = "" if refused.line is None else f", line {refused.line}"
-    times = "" if item.count == 1 else f", {item.count} times"
     return [
-        f"Item {item.number}: {refused.code}, from {refused.source}{line}{times}",
-        refused.reason,
+        f"Item {item.number}: {item.refused.code}, from {place_of(item)}",
+        item.refused.reason,
         *_evidence(item, events),
     ]
+
+
+def place_of(item: QuarantinedItem) -> str:
+    """Where an item came from, and how often."""
+    line = "" if item.refused.line is None else f", line {item.refused.line}"
+    times = "" if item.count == 1 else f", {item.count} times"
+    return f"{item.refused.source}{line}{times}"
 
 
 def _evidence(item: QuarantinedItem, events: EventStore) -> Iterator[str]:

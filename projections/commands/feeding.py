@@ -15,7 +15,7 @@ import typer
 
 from domain.event_store import AppendReport, EventStore
 from domain.identifiers import Position
-from domain.input import ITEM_BYTES_MAX, Input, Item, Pause, open_input
+from domain.input import ITEM_BYTES_MAX, Input, InputUnreadable, Item, Pause, open_input
 from projections.commands.options import Db, Json, Schema
 from projections.projector import Projector
 from projections.sample import sample_envelopes
@@ -39,7 +39,7 @@ def ingest(
 ) -> None:
     """Reads envelopes from files, appends them, and catches the read models up."""
     with ExitStack() as stack:
-        inputs = [stack.enter_context(open_input(path)) for path in files or ["-"]]
+        inputs = [stack.enter_context(_opened(path)) for path in files or ["-"]]
         store = stack.enter_context(EventStore.open(db, schema=schema))
         report = _append(store, inputs, item_bytes_max)
         if not no_project:
@@ -53,9 +53,16 @@ def ingest(
             f"{report.ignored:,} ignored, {report.quarantined:,} quarantined; position {report.position:,}"
         )
     if report.quarantined:
-        complain(f"{report.quarantined:,} items were quarantined; see: appointments quarantine list")
+        items = "item was" if report.quarantined == 1 else "items were"
+        complain(f"{report.quarantined:,} {items} quarantined; see: appointments quarantine list")
         if strict:
             raise typer.Exit(1)
+
+
+def _opened(path: str) -> Input:
+    if path == "-" and sys.stdin is None:
+        raise InputUnreadable("cannot read -: standard input is closed")
+    return open_input(path)
 
 
 def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> AppendReport:
@@ -68,16 +75,19 @@ def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> Appe
         def show(report: AppendReport) -> None:
             nonlocal committed
             committed = report
-            if bars is not None:
+            if bars is None:
+                return
+            if total is None:
+                bars.show("append", report.read, None)
+            else:
                 bars.show("append", sum(one.bytes_read for one in inputs), total, unit="bytes")
 
         try:
-            if bars is not None:
-                bars.show("append", 0, total, unit="bytes")
+            show(committed)
             return store.append(_items(inputs, item_bytes_max), progress=show)
-        except BaseException:
+        except BaseException as error:
             if committed.read:
-                complain(f"stopped after {committed.read:,} items; running it again completes the work")
+                error.add_note(f"{committed.read:,} items were done; running it again completes the work")
             raise
 
 

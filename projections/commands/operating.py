@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
+from rich.console import Group
+from rich.text import Text
 
 from domain.databases import open_database
+from domain.errors import UsageError
 from domain.event_store import EventStore
 from domain.recorders.base import QuarantinedItem
 from domain.settings import Location, locate
-from projections.commands.explaining import explain
+from projections.commands.explaining import explain, place_of
 from projections.commands.options import Db, Json, Schema
 from projections.projector import Projector
 from projections.queries import Schedules
@@ -95,13 +99,11 @@ def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False)
     if as_json:
         print_json({"quarantined": [quarantined_json(item) for item in items]})
         return
-    table = plain_table("number #", "code", "source", "line #", "times #", "reason")
+    table = plain_table("number #", "item")
+    table.show_header = False
     for item in items:
-        refused = item.refused
-        table.add_row(
-            str(item.number), refused.code, text(refused.source), text(refused.line), str(item.count),
-            text(refused.reason),
-        )  # fmt: skip
+        heading = Text.assemble((item.refused.code, "yellow"), "  ", text(place_of(item), "dim"))
+        table.add_row(str(item.number), Group(heading, text(item.refused.reason)))
     show(console(), table if items else "Nothing is quarantined.")
 
 
@@ -164,6 +166,16 @@ def quarantine_retry(
         print(f"{report.accepted:,} accepted, {report.kept:,} still quarantined")  # noqa: T201
 
 
+def _confirmed(question: str) -> bool:
+    """Asks on standard error, so that standard output stays the command's own."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    answer = sys.stdin.readline() if sys.stdin else ""
+    if not answer:
+        print(file=sys.stderr)  # noqa: T201
+        raise UsageError("nobody answered; to discard without being asked: --yes")
+    return answer.strip().lower() in ("y", "yes")
+
+
 @quarantine.command("discard", epilog="Example: appointments quarantine discard 3 --yes")
 def quarantine_discard(
     numbers: Annotated[list[int], typer.Argument(metavar="N...")],
@@ -176,8 +188,9 @@ def quarantine_discard(
     with EventStore.open(db, schema=schema) as events:
         for number in numbers:
             events.quarantine.show(number)
-        if not yes:
-            typer.confirm(f"Delete {len(numbers)} quarantined items for good?", abort=True, err=True)
+        if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items for good?"):
+            complain("nothing was discarded")
+            raise typer.Exit(1)
         discarded = events.quarantine.discard(numbers)
     if as_json:
         print_json({"discarded": discarded})

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
+
+_SECONDS_MAX: Final = 86_400
 
 Db = Annotated[
     str | None,
@@ -32,7 +34,17 @@ AtLeast = Annotated[
     int | None,
     typer.Option("--at-least", metavar="POSITION", help="Wait until the read model has reached this position."),
 ]
-Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long --at-least waits.")]
+
+
+def _seconds(value: float) -> float:
+    if not 0 <= value <= _SECONDS_MAX:  # nor NaN
+        raise typer.BadParameter(f"expected 0 to {_SECONDS_MAX:,} seconds, found {value}")
+    return value
+
+
+Timeout = Annotated[
+    float, typer.Option("--timeout", metavar="SECONDS", callback=_seconds, help="How long --at-least waits.")
+]
 Zone = Annotated[
     str | None,
     typer.Option("--tz", metavar="ZONE", help="The zone of times without an offset, read and shown. [the machine's]"),
