@@ -18,7 +18,7 @@ from projections.schedule import Side, span_of
 from projections.terminal import console, plain_table, show, stacked, status_text, text
 from projections.times import local
 
-_COLUMNS: Final = (14, 7, 8)
+_COLUMNS: Final = (13, 7, 8)
 """The widths of the time, the duration and the status."""
 
 WIDE: Final = 140
@@ -71,7 +71,10 @@ def _headline(one: Appointment) -> Text:
 
 
 def _day(one: Appointment, zone: tzinfo | None) -> str:
-    return "No date" if one.start_date is None else f"{local(one.start_date, zone):%A %Y-%m-%d}"
+    if one.start_date is None:
+        return "No date"
+    start = local(one.start_date, zone)
+    return f"{start:%A} {start.date()}"
 
 
 def _hours(one: Appointment, zone: tzinfo | None) -> str:
@@ -87,7 +90,7 @@ def hours(start: datetime, end: datetime | None, zone: tzinfo | None) -> str:
         return f"{first:%H:%M}"
     last = local(end, zone)
     days = (last.date() - first.date()).days
-    return f"{first:%H:%M}-{last:%H:%M}" + (f" {days:+}" if days else "")
+    return f"{first:%H:%M}-{last:%H:%M}" + (f"{days:+}" if days else "")
 
 
 def _duration(one: Appointment) -> str:
@@ -100,7 +103,8 @@ def _duration(one: Appointment) -> str:
 
 def clock(moment: datetime, zone: tzinfo | None) -> str:
     """A moment by the clocks of a zone, to the second."""
-    return f"{local(moment, zone):%Y-%m-%d %H:%M:%S %Z}".strip()
+    shown = local(moment, zone)
+    return f"{shown.date()} {shown:%H:%M:%S %Z}".strip()
 
 
 def _counted(schedule: Schedule) -> str:

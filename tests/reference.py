@@ -10,7 +10,6 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
-
 _NO_DATE = datetime.min.replace(tzinfo=UTC)
 
 

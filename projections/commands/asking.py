@@ -236,8 +236,8 @@ def conflicts(
     zone = zone_named(tz)
     table = plain_table("day", "both at", "appointments")
     for one in found:
-        day = f"{local(one.start, zone):%Y-%m-%d}"
-        table.add_row(day, hours(one.start, one.end, zone), stacked(one.first.id, one.second.id))
+        day = local(one.start, zone).date()
+        table.add_row(str(day), hours(one.start, one.end, zone), stacked(one.first.id, one.second.id))
     show(console(), table if len(found) else "No conflicts.")
 
 
@@ -265,9 +265,9 @@ def figures(
     for name, value in found.items():
         if isinstance(value, dict):
             for part, count in value.items():
-                table.add_row(text(f"{name} {part}"), str(count))
+                table.add_row(text(f"{name.replace('_', ' ')} {part}"), str(count))
         else:
-            table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
+            table.add_row(name.replace("_", " "), f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
     show(console(), table)
 
 

@@ -1,0 +1,522 @@
+"""Rebuild: a new generation that equals history, switched to at once, and back; whatever is in the way."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import pickle
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+import psycopg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from psycopg import sql
+
+from domain.appointment import FoldedAppointment, fold
+from domain.errors import AppointmentsError, NotInstalled, PoisonEvent, RebuildFailed, RebuildRunning, VersionMismatch
+from domain.identifiers import Generation
+from projections import Progress, RebuildReport, Schedules, rebuild, rollback, verify
+from projections import projector as projector_module
+from projections.cli import run
+from tests.builders import as_json, envelope
+from tests.conftest import Place
+from tests.generations import (
+    BrokenOffError,
+    append_sample,
+    builder,
+    catalogue,
+    execute,
+    held,
+    interrupt_at,
+    line_of,
+    position,
+    python,
+    read_models,
+    rebuild_module,
+    serving,
+    states,
+    store_raw,
+    table_names,
+    tables_of,
+    unfinished,
+)
+from tests.histories import histories
+from tests.readmodels import check_read_models
+
+PHASES = ["read and fold", "load", "index", "catch up", "verify", "switch"]
+_numbers = itertools.count(1)
+
+
+def rebuilt(place: Place, **options: Any) -> RebuildReport:
+    return rebuild(place.url, schema=place.schema, **{"processes": 1, **options})
+
+
+def rolled_back(place: Place) -> Generation:
+    return rollback(place.url, schema=place.schema)
+
+
+def append(place: Place, *envelopes: dict[str, Any]) -> None:
+    place.events().append(as_json(one) for one in envelopes)
+
+
+def project(place: Place, *envelopes: dict[str, Any]) -> Schedules:
+    append(place, *envelopes)
+    place.projector().catch_up()
+    return place.schedules()
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    for backend in rebuild_module.PIECE_EVENTS:
+        monkeypatch.setitem(rebuild_module.PIECE_EVENTS, backend, 100)
+
+
+def test_a_rebuild_of_nothing_serves_nothing(place: Place) -> None:
+    report = rebuilt(place)
+    assert (report.generation, report.position, report.events, report.appointments) == (2, 0, 0, 0)
+    assert (serving(place), len(place.schedules().talent("talent-1"))) == (2, 0)
+    assert verify(place.url, schema=place.schema) == []
+
+
+def test_a_rebuild_of_one_envelope_equals_what_was_projected(place: Place) -> None:
+    schedules = project(place, envelope(7))
+    rebuilt(place)
+    assert held(place, 1) == held(place, 2)
+    assert [(one.id, one.event_id) for one in schedules.talent("talent-1")] == [("appointment-1", 7)]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("small_pieces")
+def test_a_rebuilt_generation_equals_the_live_one_row_for_row(place: Place, processes: int) -> None:
+    lines = append_sample(place, 1000, late=70)
+    place.projector().catch_up()
+    report = rebuilt(place, processes=processes)
+    assert held(place, 1) == held(place, 2)
+    assert position(place, 1) == position(place, 2) == report.position == 1000
+    assert (report.events, report.appointments) == (1000, len(held(place)["appointment"]))
+    check_read_models(place.url, place.schema, map(json.loads, lines))
+
+
+def rebuild_a_history(url: str, schema: str | None, envelopes: list[dict[str, Any]], projected: int) -> None:
+    place = Place("any", url, schema)
+    with place.closing:
+        project(place, *envelopes[:projected])
+        project(place, *envelopes[projected:])
+        rebuilt(place)
+        assert held(place, 1) == held(place, 2)
+        assert position(place, 1) == position(place, 2)
+        check_read_models(url, schema, envelopes)
+
+
+@settings(max_examples=100)
+@given(histories(max_envelopes=12), st.integers(0, 12))
+def test_any_history_is_rebuilt_as_it_was_projected(envelopes: list[dict[str, Any]], projected: int) -> None:
+    rebuild_a_history(f"memory:rebuilt-{next(_numbers)}", None, envelopes, projected)
+
+
+@settings(max_examples=15)
+@given(envelopes=histories(max_envelopes=12), projected=st.integers(0, 12))
+def test_any_history_in_a_file_is_rebuilt_as_it_was_projected(
+    tmp_path_factory: pytest.TempPathFactory, envelopes: list[dict[str, Any]], projected: int
+) -> None:
+    folder = tmp_path_factory.mktemp("rebuilt")
+    rebuild_a_history(f"sqlite:///{folder}/appointments.db", None, envelopes, projected)
+
+
+@settings(max_examples=8)
+@given(envelopes=histories(max_envelopes=12), projected=st.integers(0, 12))
+def test_any_history_in_a_schema_is_rebuilt_as_it_was_projected(
+    postgres_place: Place, envelopes: list[dict[str, Any]], projected: int
+) -> None:
+    schema = f"{postgres_place.schema}_{next(_numbers)}"
+    rebuild_a_history(postgres_place.url, schema, envelopes, projected)
+    with psycopg.connect(postgres_place.url, autocommit=True) as connection:
+        connection.execute("SET client_min_messages = warning")
+        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+
+
+def test_a_number_is_never_used_again_and_only_the_previous_generation_is_kept(place: Place) -> None:
+    project(place, envelope(1))
+    assert [rebuilt(place).generation for _ in range(3)] == [2, 3, 4]
+    assert states(place) == {1: "dropped", 2: "dropped", 3: "ready", 4: "ready"}
+    assert (rolled_back(place), rebuilt(place).generation) == (3, 5)
+    assert states(place) == {1: "dropped", 2: "dropped", 3: "ready", 4: "dropped", 5: "ready"}
+    if place.backend != "memory":
+        assert table_names(place) == tables_of(3, 5)
+
+
+def test_what_was_appended_but_not_projected_is_served_after_a_rebuild(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"))
+    append(place, envelope(2, id="b"))
+    assert rebuilt(place).position == 2
+    assert [one.id for one in schedules.talent("talent-1")] == ["a", "b"]
+
+
+def test_what_is_appended_and_projected_during_a_rebuild_is_served_after_it(place: Place) -> None:
+    project(place, envelope(1, id="a"))
+    event_ids = itertools.count(2)
+    told: list[str] = []
+
+    def appending(progress: Progress) -> None:
+        # While it verifies, a place in memory is still: it lets nobody in.
+        if progress.phase not in told and progress.phase != "verify":
+            told.append(progress.phase)
+            number = next(event_ids)
+            project(place, envelope(number, id=f"id-{number}"))
+
+    assert rebuilt(place, progress=appending).position == 6
+    assert len(place.schedules().talent("talent-1")) == 6
+    assert verify(place.url, schema=place.schema) == []
+
+
+def test_a_rollback_catches_the_previous_generation_up_and_can_be_taken_back(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"), envelope(2, id="b"))
+    rebuilt(place)
+    project(place, envelope(3, id="c"), envelope(4, id="a", status="DONE"))
+    assert (position(place, 1), position(place, 2)) == (2, 4)
+    assert (rolled_back(place), serving(place)) == (1, 1)
+    assert held(place, 1) == held(place, 2)
+    assert schedules.talent("talent-1").stamp() == {"position": 4, "lag": 0, "generation": 1}
+    project(place, envelope(5, id="d"))
+    assert (rolled_back(place), serving(place)) == (2, 2)
+    assert held(place, 1) == held(place, 2)
+    assert [one.id for one in schedules.talent("talent-1")] == ["a", "b", "c", "d"]
+
+
+def test_without_a_previous_generation_there_is_nothing_to_roll_back_to(place: Place) -> None:
+    project(place, envelope(1))
+    with pytest.raises(RebuildFailed, match="no previous generation"):
+        rolled_back(place)
+
+
+def test_a_rollback_of_nothing_leaves_nothing_behind(durable_place: Place, tmp_path: Any) -> None:
+    with pytest.raises(NotInstalled, match="appointments init"):
+        rolled_back(durable_place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def set_fold_version(place: Place, generation: int, version: int) -> None:
+    if place.backend == "memory":
+        tables = read_models(place).generations[Generation(generation)]
+        object.__setattr__(tables.info, "fold_version", version)
+    else:
+        execute(place, "UPDATE generation SET fold_version = ? WHERE number = ?", version, generation)
+
+
+def test_a_previous_generation_of_another_version_of_the_fold_is_refused(place: Place) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    set_fold_version(place, 1, 0)
+    with pytest.raises(VersionMismatch, match=r"generation 1 was made by version 0 of the fold.*this is version 1"):
+        rolled_back(place)
+    assert serving(place) == 2
+
+
+@pytest.mark.parametrize("version", [0, 2])
+def test_another_version_of_the_fold_says_what_to_run(place: Place, version: int) -> None:
+    schedules = project(place, envelope(1))
+    set_fold_version(place, 1, version)
+    append(place, envelope(2))
+    for question in (
+        lambda: place.projector().catch_up(),
+        lambda: schedules.talent("talent-1"),
+        lambda: schedules.coach("coach-1"),
+        lambda: schedules.appointment("appointment-1"),
+        lambda: schedules.changes(talent_id="talent-1"),
+        schedules.talents,
+        lambda: verify(place.url, schema=place.schema),
+    ):
+        with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+            question()
+    assert rebuilt(place).position == 2
+    assert [one.revision for one in schedules.talent("talent-1")] == [2]
+
+
+OLD_READER = """
+import sys
+from domain.errors import VersionMismatch
+from projections import Schedules, rollback
+url, schema = sys.argv[1], sys.argv[2] or None
+with Schedules.open(url, schema=schema) as schedules:
+    asked = 0
+    while True:
+        try:
+            assert [one.title for one in schedules.talent("talent-1")] == ["before"]
+        except VersionMismatch as error:
+            print(error, flush=True)
+            break
+        if not asked:
+            print("reading", flush=True)
+        asked += 1
+    input()
+    print(rollback(url, schema=schema), [one.title for one in schedules.talent("talent-1")])
+"""
+
+
+def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_reads(
+    durable_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(durable_place, envelope(1, title="before"))
+    with python(OLD_READER, durable_place.url, durable_place.schema or "") as old:
+        assert line_of(old) == "reading"
+        upgrade(monkeypatch)
+        with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+            durable_place.schedules().talent("talent-1")
+        rebuilt(durable_place)
+        assert [one.title for one in durable_place.schedules().talent("talent-1")] == ["AFTER"]
+        assert "version 2 of the fold, this code is version 1" in line_of(old)
+        with pytest.raises(VersionMismatch, match="generation 1 was made by version 1 of the fold"):
+            rolled_back(durable_place)
+        assert old.communicate("roll back\n", timeout=30)[0] == "1 ['before']\n"
+    with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+        durable_place.schedules().talent("talent-1")
+    assert rolled_back(durable_place) == 2
+
+
+def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on this process runs code of version 2, whose fold writes titles in capitals."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("domain.", "projections.")) and hasattr(module, "FOLD_VERSION"):
+            monkeypatch.setattr(module, "FOLD_VERSION", 2)
+    old_fold = fold
+
+    def new_fold(before: FoldedAppointment | None, envelopes: Any) -> FoldedAppointment:
+        folded = old_fold(before, envelopes)
+        return replace(folded, snapshot=replace(folded.snapshot, title="AFTER"))
+
+    monkeypatch.setattr(projector_module, "fold", new_fold)
+
+
+def test_of_two_rebuilds_at_once_the_second_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    project(place, envelope(1))
+    refused: list[str] = []
+
+    def another(progress: Progress) -> None:
+        with pytest.raises(RebuildRunning, match=r"another rebuild of .* is under way"):
+            rebuilt(place)
+        with pytest.raises(RebuildRunning, match=r"another rebuild of .* is under way"):
+            rolled_back(place)
+        refused.append(progress.phase)
+
+    rebuilt(place)
+    rebuilt(place, progress=another)
+    assert set(refused) == set(PHASES)
+    with builder(place).rebuilding():
+        assert run(["rebuild", *place.arguments]) == 1
+    assert "another rebuild" in capsys.readouterr().err
+
+
+def test_of_rebuilds_in_two_threads_one_is_done_and_one_refused(place: Place) -> None:
+    append_sample(place, 300)
+    outcomes: list[object] = []
+    together = threading.Barrier(2)
+
+    def one() -> None:
+        together.wait()
+        with suppress(RebuildRunning):
+            outcomes.append(rebuilt(place).generation)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    place.projector()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes in ([2], [2, 3])  # the second may have come when the first was done
+    assert unfinished(place) == []
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_progress_is_told_by_phase_in_order(place: Place) -> None:
+    append_sample(place, 400)
+    told: list[Progress] = []
+    report = rebuilt(place, progress=told.append)
+    assert list(dict.fromkeys(one.phase for one in told)) == PHASES
+    assert all(0 <= one.done <= one.total and one.seconds >= 0 for one in told)
+    for phase in PHASES:
+        done = [one.done for one in told if one.phase == phase]
+        assert done == sorted(done)
+    assert len([one for one in told if one.phase == "load"]) > 3
+    assert list(report.seconds) == PHASES
+    assert report.total_seconds > 0
+    assert report.events_per_second == pytest.approx(400 / report.total_seconds)
+
+
+def test_the_command_prints_its_report_as_json(place: Place, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    project(place, envelope(1), envelope(2, id="b"))
+    assert run(["rebuild", *place.arguments, "--json"]) == 0
+    document = json.loads(capsysbinary.readouterr().out)
+    assert (document["generation"], document["position"]) == (2, 2)
+    assert (document["events"], document["appointments"]) == (2, 2)
+    assert list(document["seconds"]) == PHASES
+    assert document["events_per_second"] > 0
+    assert document["total_seconds"] >= 0
+    assert run(["rollback", *place.arguments, "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out) == {"generation": 1}
+
+
+def test_cursors_stay_good_across_a_switch_and_a_rollback(place: Place) -> None:
+    schedules = project(place, *(envelope(number, id=f"id-{number}") for number in range(1, 8)))
+    pages = [schedules.talent("talent-1", limit=2)]
+    changes: list[Callable[[Place], object]] = [rebuilt, rolled_back, rebuilt]
+    for change in changes:
+        change(place)
+        pages.append(schedules.talent("talent-1", limit=2, after=pages[-1].next))
+    assert [one.id for page in pages for one in page] == [f"id-{number}" for number in range(1, 8)]
+    assert [page.generation for page in pages] == [1, 2, 1, 3]
+
+
+def test_change_tokens_stay_good_across_a_switch_and_a_rollback(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"))
+    token = schedules.changes(talent_id="talent-1").token
+    switches: list[Callable[[Place], object]] = [rebuilt, rolled_back, rebuilt, rolled_back]
+    for number, switch in enumerate(switches, start=2):
+        switch(place)
+        assert schedules.changes(talent_id="talent-1", since=token).changes == ()
+        project(place, envelope(number, id=f"id-{number}"))
+        changes = schedules.changes(talent_id="talent-1", since=token)
+        assert [one.id for one in changes] == [f"id-{number}"]
+        token = changes.token
+
+
+def test_who_waits_for_a_position_is_woken_by_the_switch_that_brings_it(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    append(place, envelope(2, id="b"))
+    found: list[int] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(len(schedules.talent("talent-1", at_least=2, timeout=600)))
+    )
+    waiting.start()
+    rebuilt(place)
+    waiting.join(30)
+    assert found == [2]
+
+
+def test_a_poison_event_stops_a_rebuild_and_the_old_generation_serves(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedules = project(place, envelope(1), envelope(2, id="b"))
+    poisoned = store_raw(place, 9, "b", b'{"id": 9}')
+    before = held(place)
+    with pytest.raises(PoisonEvent) as caught:
+        rebuilt(place)
+    assert (caught.value.position, caught.value.appointment_id, caught.value.event_id) == (poisoned, "b", 9)
+    assert (serving(place), held(place), len(schedules.talent("talent-1"))) == (1, before, 2)
+    assert run(["rebuild", *place.arguments]) == 1
+    said = capsys.readouterr().err
+    assert "position 3 (appointment 'b', envelope 9) cannot be folded" in said
+    assert len(said.splitlines()) == 1
+
+
+def test_an_event_that_the_fold_itself_cannot_take_is_poison_too(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(place, envelope(1), envelope(2, id="b"))
+    append(place, envelope(3), envelope(4, id="b"), envelope(5))
+    right_fold = fold
+
+    def wrong_fold(before: FoldedAppointment | None, envelopes: Any) -> FoldedAppointment:
+        known = list(envelopes)
+        if any(one.event_id == 4 for one in known):
+            raise KeyError("never thought of")
+        return right_fold(before, known)
+
+    monkeypatch.setattr(projector_module, "fold", wrong_fold)
+    for work in (lambda: rebuilt(place), place.projector().catch_up):
+        with pytest.raises(PoisonEvent, match=r"position 4 \(appointment 'b', envelope 4\).*KeyError.*thought of"):
+            work()
+    assert position(place, 1) == 3
+    monkeypatch.undo()
+    assert rebuilt(place).position == 5
+    assert verify(place.url, schema=place.schema) == []
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_poison_event_in_a_loading_process_is_named(postgres_place: Place) -> None:
+    append_sample(postgres_place, 300)
+    poisoned = store_raw(postgres_place, 9, "b", b"[]")
+    with pytest.raises(PoisonEvent, match=f"position {poisoned} .*envelope 9") as caught:
+        rebuilt(postgres_place, processes=2)
+    assert caught.value.position == poisoned
+
+
+def test_errors_pass_from_process_to_process_with_their_facts() -> None:
+    error = PoisonEvent(3, "b", 9, "reason")
+    passed = pickle.loads(pickle.dumps(error))
+    assert (type(passed), str(passed), vars(passed)) == (PoisonEvent, str(error), vars(error))
+    assert str(pickle.loads(pickle.dumps(AppointmentsError("plain")))) == "plain"
+
+
+@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.usefixtures("small_pieces")
+def test_an_interrupted_rebuild_is_shown_and_gone_on_with(
+    place: Place, phase: str, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    append_sample(place, 400)
+    place.projector().catch_up()
+    before = held(place)
+    with pytest.raises(BrokenOffError):
+        rebuilt(place, progress=interrupt_at(phase))
+    assert (serving(place), unfinished(place), held(place)) == (1, [2], before)
+    assert run(["status", *place.arguments, "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["unfinished_rebuild"] == 2
+    left = len(builder(place).pieces(Generation(2)))
+    told: list[Progress] = []
+    assert rebuilt(place, progress=told.append).generation == 2
+    assert len([one for one in told if one.phase == "load"]) == left
+    assert (serving(place), unfinished(place), held(place)) == (2, [], before)
+    assert run(["status", *place.arguments, "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out)["unfinished_rebuild"] is None
+
+
+def test_a_restart_begins_anew(place: Place) -> None:
+    project(place, envelope(1))
+    with pytest.raises(BrokenOffError):
+        rebuilt(place, progress=interrupt_at("verify"))
+    assert run(["rebuild", *place.arguments, "--restart"]) == 0
+    assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
+    if place.backend != "memory":
+        assert table_names(place) == tables_of(1, 3)
+
+
+def test_an_unfinished_generation_of_another_version_of_the_fold_is_not_gone_on_with(place: Place) -> None:
+    project(place, envelope(1))
+    with pytest.raises(BrokenOffError):
+        rebuilt(place, progress=interrupt_at("index"))
+    set_fold_version(place, 2, 0)
+    assert rebuilt(place).generation == 3
+    assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
+
+
+def test_what_came_after_a_rebuild_was_interrupted_is_in_it(place: Place) -> None:
+    project(place, envelope(1, id="b"))
+    with pytest.raises(BrokenOffError):
+        rebuilt(place, progress=interrupt_at("read and fold"))
+    project(place, envelope(2, id="a"), envelope(3, id="b", status="DONE"), envelope(4, id="c"))
+    assert rebuilt(place).position == 4
+    assert held(place, 1) == held(place, 2)
+
+
+@pytest.mark.parametrize("table", ["appointment_1", "talent_schedule_1", "coach_schedule_1"])
+def test_a_lost_table_is_mended_by_a_rebuild(durable_place: Place, table: str) -> None:
+    schedules = project(durable_place, envelope(1))
+    before = held(durable_place)
+    execute(durable_place, f"DROP TABLE {table}")
+    with pytest.raises(NotInstalled):
+        schedules.talent("talent-1"), schedules.coach("coach-1"), schedules.appointment("appointment-1")
+    rebuilt(durable_place)
+    assert held(durable_place) == before
+    assert [one.id for one in schedules.talent("talent-1")] == ["appointment-1"]
+
+
+def test_a_question_of_someone_who_slept_through_several_rebuilds_is_answered(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    for _ in range(3):
+        rebuilt(place)
+    assert (catalogue(place).previous, schedules.talent("talent-1").generation) == (3, 4)
