@@ -1,15 +1,8 @@
 """What happened: envelopes, the appointments they tell of, and the event store that keeps them."""
 
 from domain.appointment import Appointment, LifecycleStep
-from domain.envelope import (
-    AppointmentType,
-    CancelationReason,
-    CanceledBy,
-    Envelope,
-    EnvelopeRefused,
-    Status,
-    read_envelope,
-)
+from domain.door import read_envelope
+from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Envelope, EnvelopeRefused, Status
 from domain.errors import AppointmentsError
 from domain.event_store import AppendReport, EventStore
 

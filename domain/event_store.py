@@ -12,10 +12,11 @@ from typing import Any, Final
 from eventsourcing.utils import register_topic
 
 from domain.databases import Database, Installation
-from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode, as_json, read_envelope
+from domain.door import as_json, read_envelope
+from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.input import PAUSE_SECONDS, Item, Pause
+from domain.items import PAUSE_SECONDS, Item, Pause
 from domain.quarantine import Quarantine, is_too_large, refused_by
 from domain.recorded import read_recorded
 from domain.recorders import recorder_of

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.errors import QuarantinedItemNotFound
-from domain.input import Item
+from domain.items import Item
 from domain.recorders.base import QuarantinedItem, Recorder, Refused
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from domain.appointment import Appointment, appointment_of, fold
-from domain.envelope import CancelationReason, CanceledBy, Envelope, Status, read_envelope
+from domain.door import read_envelope
+from domain.envelope import CancelationReason, CanceledBy, Envelope, Status
 from tests.builders import as_json, envelope
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.appointment import FoldedAppointment, appointment_of, fold
-from domain.envelope import Envelope, read_envelope
+from domain.door import read_envelope
+from domain.envelope import Envelope
 from domain.identifiers import Position
 from projections.schedule import (
     AppointmentRow,

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from domain.door import read_envelope
 from domain.envelope import (
     AppointmentType,
     CancelationReason,
@@ -19,7 +20,6 @@ from domain.envelope import (
     RefusalCode,
     Status,
     check_identifier,
-    read_envelope,
 )
 from domain.errors import AppointmentsError, UsageError
 from domain.event_store import has_same_event_data

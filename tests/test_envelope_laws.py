@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis_jsonschema import from_schema
 
-from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode, _read_carefully, read_envelope
+from domain.door import _read_carefully, read_envelope
+from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from tests import reference
 from tests.builders import as_json, envelope
 

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 import pytest
 
-from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode, read_envelope
+from domain.door import read_envelope
+from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from tests.builders import as_json, envelope
 
 Json = dict[str, Any]

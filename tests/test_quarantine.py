@@ -13,7 +13,7 @@ import pytest
 
 from domain import EventStore
 from domain.errors import QuarantinedItemNotFound
-from domain.input import read_items
+from domain.items import read_items
 from projections.cli import run
 from tests.builders import as_json, envelope
 from tests.conftest import Place

@@ -108,7 +108,8 @@ def test_a_conflict_tells_in_which_time_both_are_on_and_only_planned_ones_count(
 @given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), max_size=12))
 def test_conflicts_are_exactly_the_pairs_that_overlap(spans: list[tuple[int, int]]) -> None:
     from domain.appointment import appointment_of, fold
-    from domain.envelope import Envelope, read_envelope
+    from domain.door import read_envelope
+    from domain.envelope import Envelope
     from projections.conflicts import conflicts_of
 
     appointments = []

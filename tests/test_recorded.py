@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from domain.envelope import read_envelope
+from domain.door import read_envelope
 from domain.recorded import read_recorded
 from projections.sample import sample_envelopes
 from tests.builders import as_json, envelope

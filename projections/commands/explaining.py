@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator
 from difflib import ndiff
 
-from domain.envelope import EnvelopeRefused, RefusalCode, read_envelope
+from domain.door import read_envelope
+from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.event_store import EventStore
 from domain.identifiers import EventId
 from domain.recorders.base import QuarantinedItem

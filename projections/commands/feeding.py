@@ -15,7 +15,8 @@ import typer
 
 from domain.event_store import AppendReport, EventStore
 from domain.identifiers import Position
-from domain.input import ITEM_BYTES_MAX, Input, InputUnreadable, Item, Pause, open_input
+from domain.input import Input, InputUnreadable, open_input
+from domain.items import ITEM_BYTES_MAX, Item, Pause
 from projections.commands.options import Db, Json, Schema
 from projections.projector import Projector
 from projections.sample import sample_envelopes

@@ -13,7 +13,7 @@ from domain import EventStore
 from domain.errors import StorageError
 from domain.event_store import AppendReport
 from domain.identifiers import Position
-from domain.input import TOO_LARGE_BYTES_KEPT
+from domain.items import TOO_LARGE_BYTES_KEPT
 from projections import Schedules, verify
 from tests.campaigns.material import Material
 from tests.readmodels import check_read_models

@@ -1,0 +1,242 @@
+"""The one door for outside data: the JSON of an envelope becomes a validated, frozen `Envelope`, or a refusal.
+
+How the publisher's contract is read, and why, is told in the README under "How the contract is read".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Final, Literal, NoReturn
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+
+from domain.envelope import (
+    EVENT_ID_MAX,
+    Envelope,
+    EnvelopeRefused,
+    Ignored,
+    Moment,
+    RefusalCode,
+    Snapshot,
+    is_storable,
+)
+from domain.identifiers import EventId
+
+EVENT_NAME: Final = "VCSessionScheduledEvent"
+PAYLOAD_VERSION: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _EventData:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="ignore")
+
+    version: Annotated[int, Field(ge=PAYLOAD_VERSION, le=PAYLOAD_VERSION)]
+    appointment: Snapshot
+
+
+@dataclass(frozen=True, slots=True)
+class _ContractEnvelope:
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="ignore")
+
+    id: Annotated[EventId, Field(ge=1, le=EVENT_ID_MAX)]
+    createdAt: Moment  # noqa: N815 - the publisher's spelling
+    eventName: Literal["VCSessionScheduledEvent"]  # noqa: N815
+    eventData: _EventData  # noqa: N815
+
+
+_CONTRACT: Final = TypeAdapter(_ContractEnvelope)
+
+# Only these make JSON that the fast parser accepts but the door does not; searching for them costs far less
+# than looking at every value. A false alarm is settled by the slow path.
+_SUSPICIOUS: Final = (b"\\u0000", b"NaN", b"Infinity")
+
+
+def read_envelope(content: bytes | str | Mapping[str, Any]) -> Envelope | Ignored:
+    """Reads one envelope.
+
+    Args:
+        content: JSON as bytes (UTF-8) or text, or the parsed object; surrounding blank space is allowed.
+
+    Raises:
+        EnvelopeRefused: names the field, what was expected and what was found.
+    """
+    text = as_json(content)
+    if not any(sign in text for sign in _SUSPICIOUS):
+        try:
+            return _envelope(_CONTRACT.validate_json(text), text)
+        except ValidationError:
+            pass
+    return _read_carefully(text)
+
+
+def as_json(content: bytes | str | Mapping[str, Any]) -> bytes:
+    """The JSON bytes of an envelope: as received where there was a text, else compact.
+
+    Raises:
+        EnvelopeRefused: when JSON cannot express the object.
+    """
+    if isinstance(content, bytes):
+        return content.strip()
+    if isinstance(content, str):
+        return content.encode("utf-8", "surrogatepass").strip()
+    try:
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_object)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise EnvelopeRefused(
+            RefusalCode.MALFORMED_JSON, expected="an object that JSON can express", found=str(error)
+        ) from None
+    return text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes its JSON escape, for the door to name
+
+
+def _object(value: object) -> dict[Any, Any]:
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a {type(value).__name__} is not JSON")
+
+
+def _envelope(contract: _ContractEnvelope, text: bytes) -> Envelope:
+    return Envelope(contract.id, contract.createdAt, contract.eventData.appointment, text)
+
+
+def _read_carefully(text: bytes) -> Envelope | Ignored:
+    """Finds out what is wrong, in the order in which the contract is read."""
+    document = _parse(text)
+    try:
+        if not isinstance(document, dict):
+            _refuse(document, expected="an envelope: a JSON object")
+        name = document.get("eventName")
+        if isinstance(name, str) and name != EVENT_NAME:
+            return Ignored(name)
+        _check_version(document)
+        _check_text(document)
+        return _envelope(_CONTRACT.validate_json(text), text)
+    except ValidationError as error:
+        refused = _refusal_of(error)
+    except EnvelopeRefused as error:
+        refused = error
+    except RecursionError:
+        refused = _too_deep()
+    refused.event_id, refused.appointment_id = identity_of(document)
+    raise refused from None
+
+
+def identity_of(document: object) -> tuple[int | None, str | None]:
+    """The envelope's id and the appointment's id of something that is not quite an envelope."""
+    appointment_id: object = document
+    for key in ("eventData", "appointment", "id"):
+        appointment_id = appointment_id.get(key) if isinstance(appointment_id, dict) else None
+    event_id = document.get("id") if isinstance(document, dict) else None
+    return (
+        event_id if type(event_id) is int and 1 <= event_id <= EVENT_ID_MAX else None,
+        appointment_id if isinstance(appointment_id, str) and is_storable(appointment_id) else None,
+    )
+
+
+def _parse(text: bytes) -> object:
+    try:
+        decoded = text.decode()
+    except UnicodeDecodeError as error:
+        raise EnvelopeRefused(
+            RefusalCode.MALFORMED_JSON,
+            expected="UTF-8",
+            found=f"the byte 0x{text[error.start]:02x} at offset {error.start}",
+            offset=error.start,
+        ) from None
+    try:
+        return json.loads(decoded, parse_constant=_refuse_constant, parse_int=_integer)
+    except json.JSONDecodeError as error:
+        raise EnvelopeRefused(
+            RefusalCode.MALFORMED_JSON,
+            expected="JSON",
+            found=f"{error.msg} at line {error.lineno} column {error.colno}",
+            offset=len(decoded[: error.pos].encode()),
+        ) from None
+    except RecursionError:
+        raise _too_deep() from None
+
+
+def _too_deep() -> EnvelopeRefused:
+    return EnvelopeRefused(
+        RefusalCode.MALFORMED_JSON, expected="JSON nested at most 200 deep", found="deeper nesting"
+    )
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise EnvelopeRefused(RefusalCode.MALFORMED_JSON, expected="JSON", found=f"the number {name}")
+
+
+def _integer(digits: str) -> int | Decimal:
+    return int(digits) if len(digits) < 4300 else Decimal(digits)
+
+
+def _check_version(document: dict[str, Any]) -> None:
+    data = document.get("eventData")
+    version = data.get("version") if isinstance(data, dict) else None
+    if type(version) is int and version != PAYLOAD_VERSION:
+        raise EnvelopeRefused(
+            RefusalCode.UNSUPPORTED_VERSION,
+            field="eventData.version",
+            expected=f"the payload version {PAYLOAD_VERSION}",
+            found=str(version)[:120],
+        )
+
+
+def _check_text(document: object) -> None:
+    for path, text in _texts(document, ""):
+        if not is_storable(text):
+            _refuse(text, expected="text without U+0000 and without lone surrogates", field=path)
+
+
+def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, dict):
+        for key, member in value.items():
+            yield path, key
+            yield from _texts(member, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from _texts(member, f"{path}[{index}]")
+
+
+def _refuse(found: object, *, expected: str, field: str | None = None) -> NoReturn:
+    raise EnvelopeRefused(
+        RefusalCode.INVALID_ENVELOPE, expected=expected, field=field or None, found=_as_found(found)
+    )
+
+
+def _refusal_of(error: ValidationError) -> EnvelopeRefused:
+    """The first complaint of pydantic in this product's words."""
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "json_invalid":
+        return EnvelopeRefused(RefusalCode.MALFORMED_JSON, expected="JSON", found=str(first["ctx"]["error"]))
+    missing = first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument")
+    return EnvelopeRefused(
+        RefusalCode.INVALID_ENVELOPE,
+        field=".".join(str(part) for part in first["loc"]),
+        expected="a value" if missing else _EXPECTED.get(first["type"], first["msg"]).format(**first.get("ctx", {})),
+        found=None if missing else _as_found(first["input"]),
+    )
+
+
+_EXPECTED: Final = {
+    "int_type": "an integer",
+    "string_type": "a text",
+    "greater_than_equal": "an integer of at least {ge}",
+    "less_than_equal": "an integer of at most {le}",
+    "int_parsing_size": f"an integer of at most {EVENT_ID_MAX}",
+    "enum": "{expected}",
+    "literal_error": "{expected}",
+    "dataclass_type": "an object",
+}
+
+
+def _as_found(value: object) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=True)
+    except (TypeError, ValueError, RecursionError):
+        text = repr(value)
+    return text if len(text) <= 120 else text[:117] + "..."

@@ -1,0 +1,290 @@
+"""What is read becomes items, each of which should be an envelope: one at a time and in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from itertools import chain
+from typing import Any, Final
+
+ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
+"""The default of the largest item that is read; a larger one is `too_large`."""
+
+TOO_LARGE_BYTES_KEPT: Final = 64 * 1024
+PAUSE_SECONDS: Final = 0.2
+
+_BLANK: Final = b" \t\r\n"
+_BOM: Final = b"\xef\xbb\xbf"
+
+
+class Pause(Enum):
+    """Stands for a time without input."""
+
+    PAUSE = "pause"
+
+
+PAUSE: Final = Pause.PAUSE
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing that should be an envelope.
+
+    Attributes:
+        content: the bytes as they came, without blank space around them; of one too large the first 64 KiB.
+        source: a file name, or - for standard input.
+        line: the line of the source it begins on, from 1; 0 when it did not come from a file.
+        length: the number of bytes as they came.
+        sha256: the hex digest of all the bytes, only of one too large.
+    """
+
+    content: bytes
+    source: str
+    line: int
+    length: int
+    sha256: str | None
+
+    @property
+    def too_large(self) -> bool:
+        """Whether only the beginning was kept."""
+        return self.sha256 is not None
+
+
+def read_items(
+    chunks: Iterable[bytes | Pause], *, source: str, item_bytes_max: int = ITEM_BYTES_MAX
+) -> Iterator[Item | Pause]:
+    """Cuts what comes in chunks into items: of one JSON array, of one JSON object, or of JSON Lines.
+
+    Blank lines are no items. The broken rest of an array is one item. Pauses are passed on.
+    """
+    stream = iter(chunks)
+    head, line = _first_content(stream)
+    if head.startswith(b"["):
+        yield from _Array(source, line, item_bytes_max).items(chain([head[1:]], stream))
+        return
+    head, is_object = _whole_object(head, stream, item_bytes_max)
+    if is_object:
+        yield Item(head.strip(_BLANK), source, line, len(head.strip(_BLANK)), None)
+    else:
+        yield from _lines(chain([head], stream), source, line, item_bytes_max)
+
+
+def _first_content(stream: Iterator[bytes | Pause]) -> tuple[bytes, int]:
+    """The first chunk from its first byte that is neither blank nor of a byte order mark, and its line."""
+    line = 1
+    head = b""
+    is_at_start = True
+    for chunk in stream:
+        if isinstance(chunk, Pause):
+            continue
+        head += chunk
+        if is_at_start and len(head) < len(_BOM) and _BOM.startswith(head):
+            continue
+        if is_at_start:
+            head = head.removeprefix(_BOM)
+            is_at_start = False
+        content = head.lstrip(_BLANK)
+        line += head[: len(head) - len(content)].count(b"\n")
+        if content:
+            return content, line
+        head = b""
+    return head, line
+
+
+def _whole_object(head: bytes, stream: Iterator[bytes | Pause], item_bytes_max: int) -> tuple[bytes, bool]:
+    """Reads on while all there is may be one object over several lines; what was read, and whether it is one."""
+    if not head.startswith(b"{"):
+        return head, False
+    check_at = 0
+    while True:
+        if b"\n" in head and len(head) >= check_at:
+            if len(head) > item_bytes_max or not _may_become_object(head):
+                return head, False
+            check_at = 2 * len(head)
+        chunk = next(stream, b"")
+        if isinstance(chunk, Pause):
+            check_at = 0
+        elif chunk:
+            head += chunk
+        else:
+            break
+    return head, b"\n" in head.strip(_BLANK) and len(head) <= item_bytes_max and _is_object(head)
+
+
+def _may_become_object(text: bytes) -> bool:
+    """Whether the text is the beginning of one JSON object whose first line is not complete JSON."""
+    if _is_json(text.partition(b"\n")[0]):
+        return False
+    decoded = text.decode("utf-8", "replace")
+    try:
+        json.loads(decoded)
+    except json.JSONDecodeError as error:
+        is_near_end = len(decoded) - error.pos <= len("false")
+        is_cut = is_near_end and error.msg.startswith(("Expecting value", "Invalid \\"))
+        return is_cut or error.pos >= len(decoded.rstrip()) or error.msg.startswith("Unterminated string")
+    except (RecursionError, ValueError):
+        return False
+    return True
+
+
+def _is_object(text: bytes) -> bool:
+    return not _is_json(text.partition(b"\n")[0]) and _is_json(text)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (RecursionError, ValueError):
+        return False
+    return True
+
+
+def _lines(chunks: Iterable[bytes | Pause], source: str, line: int, item_bytes_max: int) -> Iterator[Item | Pause]:
+    collector = _Collector(source, line, item_bytes_max)
+    for chunk in chunks:
+        if isinstance(chunk, Pause):
+            yield chunk
+            continue
+        *complete, rest = chunk.split(b"\n")
+        for part in complete:
+            collector.add(part)
+            if item := collector.take():
+                yield item
+            collector.line += 1
+        collector.add(rest)
+    if item := collector.take():
+        yield item
+
+
+class _Collector:
+    """Puts the parts of one item together; of one too large it keeps only the beginning and a digest."""
+
+    def __init__(self, source: str, line: int, item_bytes_max: int) -> None:
+        self.line = line
+        self._source = source
+        self._item_bytes_max = item_bytes_max
+        self._parts: list[bytes] = []
+        self._length = 0
+        self._digest: Any = None
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._length
+
+    def add(self, part: bytes) -> None:
+        if not part:
+            return
+        self._parts.append(part)
+        self._length += len(part)
+        if self._digest is None and self._length <= self._item_bytes_max:
+            return
+        content = b"".join(self._parts)
+        if self._digest is None:
+            self._digest = hashlib.sha256(content)
+        else:
+            self._digest.update(part)
+        self._parts = [content[:TOO_LARGE_BYTES_KEPT]]
+
+    def take(self) -> Item | None:
+        """The item, unless it is blank; the next part begins another."""
+        content = b"".join(self._parts)
+        length, digest = self._length, self._digest
+        self._parts, self._length, self._digest = [], 0, None
+        if digest is not None:
+            return Item(content, self._source, self.line, length, digest.hexdigest())
+        content = content.strip(_BLANK)
+        return Item(content, self._source, self.line, len(content), None) if content else None
+
+
+# A string without escapes is passed over at once; a lone quotation mark begins one that goes on.
+_TOKEN: Final = re.compile(rb'"[^"\\]*"|["\[\]{},]')
+_STRING_REST: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
+
+
+class _Array:
+    """Splits an array at its own commas; whether what is between them is JSON is for the door to say."""
+
+    def __init__(self, source: str, line: int, item_bytes_max: int) -> None:
+        self._collector = _Collector(source, line, item_bytes_max)
+        self._source = source
+        self._line = line
+        self._depth = 0
+        self._is_in_string = False
+        self._is_escaped = False
+        self._is_ended = False
+        self._separator = b"["
+
+    def items(self, chunks: Iterable[bytes | Pause]) -> Iterator[Item | Pause]:
+        for chunk in chunks:
+            if isinstance(chunk, Pause):
+                yield chunk
+            else:
+                yield from self._split(chunk)
+        yield from self._end()
+
+    def _split(self, chunk: bytes) -> Iterator[Item]:
+        start = 0
+        for position in self._separators(chunk):
+            self._add(chunk[start:position])
+            separator = chunk[position : position + 1]
+            is_empty_list = separator == b"]" and self._separator == b"["
+            if item := self._collector.take() or (None if is_empty_list else self._broken(b",")):
+                yield item
+            self._separator, self._is_ended = separator, separator == b"]"
+            start = position + 1
+        self._add(chunk[start:])
+
+    def _end(self) -> Iterator[Item]:
+        """The broken rest: what is after the array, or the last element of one that is not closed."""
+        if item := self._collector.take() or (None if self._is_ended else self._broken(self._separator)):
+            yield item
+
+    def _broken(self, content: bytes) -> Item:
+        """Nothing where an element should be, as in `[1,,2]` or `[1,]`: what is beside it stands for it."""
+        return Item(content, self._source, self._line, len(content), None)
+
+    def _add(self, part: bytes) -> None:
+        if self._collector.is_empty:
+            content = part.lstrip(_BLANK)
+            self._line += part[: len(part) - len(content)].count(b"\n")
+            self._collector.line = self._line
+            part = content
+        self._line += part.count(b"\n")
+        self._collector.add(part)
+
+    def _separators(self, chunk: bytes) -> Iterator[int]:
+        """The places of the array's own commas and of its end; strings may go on from chunk to chunk."""
+        position = 0
+        while position < len(chunk) and not self._is_ended:
+            if self._is_in_string:
+                position = self._after_string(chunk, position)
+                continue
+            token = _TOKEN.search(chunk, position)
+            if token is None:
+                return
+            position = token.end()
+            match token[0]:
+                case b"[" | b"{":
+                    self._depth += 1
+                case b"]" | b"}" if self._depth:
+                    self._depth -= 1
+                case b"," | b"]" if not self._depth:
+                    yield token.start()
+                case b'"':
+                    self._is_in_string = True
+
+    def _after_string(self, chunk: bytes, position: int) -> int:
+        if self._is_escaped:
+            self._is_escaped = False
+            return position + 1
+        rest = _STRING_REST.match(chunk, position)
+        position = position if rest is None else rest.end()
+        if position == len(chunk):
+            return position
+        self._is_escaped = chunk[position : position + 1] == b"\\"
+        self._is_in_string = self._is_escaped
+        return position + 1
