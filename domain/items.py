@@ -16,6 +16,7 @@ ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
 
 TOO_LARGE_BYTES_KEPT: Final = 64 * 1024
 PAUSE_SECONDS: Final = 0.2
+"""After so long without input a `PAUSE` is passed on."""
 
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, overload
+from typing import Any, Self, TypeVar, overload
 
 from domain.appointment import Appointment
 from domain.identifiers import Generation, Position
 from projections.calendar import ical_of
 from projections.schedule import Side
 from projections.stores.base import OwnerCounts, Stamp
+
+Element_co = TypeVar("Element_co", covariant=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +36,26 @@ class Stamped:
         return {"position": self.position, "lag": self.lag, "generation": self.generation}
 
 
+class Listed(Sequence[Element_co]):
+    """An answer that is a sequence of what was asked for."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def _elements(self) -> tuple[Element_co, ...]: ...
+
+    def __len__(self) -> int:
+        return len(self._elements)
+
+    @overload
+    def __getitem__(self, index: int) -> Element_co: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Element_co, ...]: ...
+    def __getitem__(self, index: int | slice) -> Element_co | tuple[Element_co, ...]:
+        return self._elements[index]
+
+
 def stamp_fields(stamp: Stamp) -> dict[str, Any]:
     """The fields of `Stamped`."""
     return {
@@ -43,7 +66,7 @@ def stamp_fields(stamp: Stamp) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule(Stamped, Sequence[Appointment]):
+class Schedule(Stamped, Listed[Appointment]):
     """One page of a talent's or a coach's appointments, in order; iterable and sized.
 
     Attributes:
@@ -57,18 +80,9 @@ class Schedule(Stamped, Sequence[Appointment]):
     as_of: datetime | None = None
     next: str | None = None
 
-    def __iter__(self) -> Iterator[Appointment]:
-        return iter(self.appointments)
-
-    def __len__(self) -> int:
-        return len(self.appointments)
-
-    @overload
-    def __getitem__(self, index: int) -> Appointment: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Appointment, ...]: ...
-    def __getitem__(self, index: int | slice) -> Appointment | tuple[Appointment, ...]:
-        return self.appointments[index]
+    @property
+    def _elements(self) -> tuple[Appointment, ...]:
+        return self.appointments
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict an appointment, times as aware datetimes: ready for a data frame."""
@@ -114,25 +128,16 @@ class AppointmentAnswer(Appointment, Stamped):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Owners(Stamped, Sequence[OwnerCounts]):
+class Owners(Stamped, Listed[OwnerCounts]):
     """One page of the talents or coaches who have a schedule, by id; iterable and sized."""
 
     side: Side
     owners: tuple[OwnerCounts, ...]
     next: str | None = None
 
-    def __iter__(self) -> Iterator[OwnerCounts]:
-        return iter(self.owners)
-
-    def __len__(self) -> int:
-        return len(self.owners)
-
-    @overload
-    def __getitem__(self, index: int) -> OwnerCounts: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[OwnerCounts, ...]: ...
-    def __getitem__(self, index: int | slice) -> OwnerCounts | tuple[OwnerCounts, ...]:
-        return self.owners[index]
+    @property
+    def _elements(self) -> tuple[OwnerCounts, ...]:
+        return self.owners
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments talents --json`, before it is written as text."""

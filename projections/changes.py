@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, overload
+from typing import Any
 
 from domain.appointment import Appointment
 from domain.identifiers import AppointmentId
-from projections.answers import Stamped
+from projections.answers import Listed, Stamped
 from projections.schedule import appointment_from
 from projections.stores.base import ScheduleChange, ScheduleQuery
 
@@ -27,24 +27,15 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Changes(Stamped, Sequence[Change]):
+class Changes(Stamped, Listed[Change]):
     """What changed in a schedule since a token, in the order it was projected; iterable and sized."""
 
     changes: tuple[Change, ...]
     token: str
 
-    def __iter__(self) -> Iterator[Change]:
-        return iter(self.changes)
-
-    def __len__(self) -> int:
-        return len(self.changes)
-
-    @overload
-    def __getitem__(self, index: int) -> Change: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
-    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
-        return self.changes[index]
+    @property
+    def _elements(self) -> tuple[Change, ...]:
+        return self.changes
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments changes --json`, before it is written as text."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, overload
+from typing import Any
 
 from domain.appointment import Appointment
-from projections.answers import Stamped
+from projections.answers import Listed, Stamped
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,23 +22,14 @@ class Conflict:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conflicts(Stamped, Sequence[Conflict]):
+class Conflicts(Stamped, Listed[Conflict]):
     """The conflicts of one schedule, by start; iterable and sized."""
 
     conflicts: tuple[Conflict, ...]
 
-    def __iter__(self) -> Iterator[Conflict]:
-        return iter(self.conflicts)
-
-    def __len__(self) -> int:
-        return len(self.conflicts)
-
-    @overload
-    def __getitem__(self, index: int) -> Conflict: ...
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Conflict, ...]: ...
-    def __getitem__(self, index: int | slice) -> Conflict | tuple[Conflict, ...]:
-        return self.conflicts[index]
+    @property
+    def _elements(self) -> tuple[Conflict, ...]:
+        return self.conflicts
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments conflicts --json`, before it is written as text."""

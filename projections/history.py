@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
+from itertools import accumulate
 from typing import Any, Final
 
 from domain.envelope import Snapshot
@@ -66,13 +67,18 @@ def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History
     """The history of a stream, which is in the order of its event ids."""
     revisions: list[RevisionChange] = []
     before: Snapshot | None = None
-    for number, stored in enumerate(stream):
+    for stored, is_late in zip(stream, _lateness(stream), strict=True):
         envelope = envelope_of(stored)
-        is_late = any(later.position < stored.position for later in stream[number + 1 :])
         changes = tuple(_changes(before, envelope.snapshot))
         revisions.append(RevisionChange(stored.event_id, envelope.published_at, stored.position, is_late, changes))
         before = envelope.snapshot
     return History(appointment_id, tuple(revisions))
+
+
+def _lateness(stream: Sequence[StoredEnvelope]) -> list[bool]:
+    """Of each envelope, whether one published later has a lower position."""
+    lowest_from = list(accumulate((one.position for one in reversed(stream)), min))[::-1]
+    return [lowest < one.position for lowest, one in zip(lowest_from, stream, strict=True)]
 
 
 def _changes(before: Snapshot | None, after: Snapshot) -> Iterable[FieldChange]:

@@ -1,0 +1,140 @@
+"""What matters about the structure of the source: who imports whom, drivers only in their adapters, docstrings."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SOURCES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for package in ("domain", "projections")
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in SOURCES.items()}
+
+# Which modules may know a library; a name ends with a dot where everything below it is meant.
+ALLOWED = {
+    "psycopg": ("domain.databases.postgres", "domain.recorders.postgres", "projections.stores.postgres"),
+    "psycopg_pool": ("domain.databases.postgres",),
+    "sqlite3": ("domain.databases.sqlite", "domain.recorders.sqlite", "projections.stores.sqlite"),
+    "eventsourcing": ("domain.databases.", "domain.recorders.", "domain.event_store"),
+    "pydantic": ("domain.envelope", "domain.door"),
+    "pydantic_core": ("domain.envelope", "domain.door"),
+    "msgspec": (
+        "domain.recorded",
+        "domain.appointment",
+        "projections.schedule",
+        "projections.sample",
+        "projections.verify",
+    ),
+    "typer": ("projections.cli", "projections.commands."),
+    "rich": ("projections.terminal", "projections.timetable", "projections.commands."),
+    "icalendar": ("projections.calendar",),
+}
+
+
+def imports(module: str) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
+    """Every module that a module imports, at its top or in a function."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, node) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            assert node.module is not None
+            submodules = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from ((name if name in SOURCES else node.module, node) for name in submodules)
+
+
+def own_imports(module: str) -> set[str]:
+    return {name for name, _ in imports(module) if name in SOURCES}
+
+
+def test_what_happened_never_imports_what_we_know_now() -> None:
+    strayed = [
+        (module, name)
+        for module in SOURCES
+        if module.startswith("domain")
+        for name, _ in imports(module)
+        if name.split(".")[0] == "projections"
+    ]
+    assert not strayed
+
+
+def test_nothing_in_the_source_imports_the_tests() -> None:
+    assert not [module for module in SOURCES for name, _ in imports(module) if name.split(".")[0] == "tests"]
+
+
+def test_modules_import_each_other_in_one_direction_only() -> None:
+    graph = {module: own_imports(module) - {module} for module in SOURCES}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("library", ALLOWED)
+def test_a_library_is_known_only_where_it_is_adapted(library: str) -> None:
+    users = {module for module in SOURCES for name, _ in imports(module) if name.split(".")[0] == library}
+    assert users, f"nothing uses {library}"
+    strangers = {
+        user for user in users if not user.startswith(ALLOWED[library]) and f"{user}." not in ALLOWED[library]
+    }
+    assert not strangers
+
+
+def test_every_library_that_is_imported_is_one_of_the_dependencies() -> None:
+    known = {*sys.stdlib_module_names, *ALLOWED, "domain", "projections"}
+    assert {name.split(".")[0] for module in SOURCES for name, _ in imports(module)} <= known
+
+
+def test_backends_are_chosen_in_one_place_and_do_not_know_each_other() -> None:
+    backends = ("memory", "sqlite", "postgres")
+    for module in SOURCES:
+        own = [backend for backend in backends if backend in module]
+        if own:
+            others = set(backends) - set(own)
+            assert not [name for name in own_imports(module) if any(other in name for other in others)], module
+
+
+@pytest.mark.parametrize("module", SOURCES)
+def test_everything_public_is_described(module: str) -> None:
+    tree = TREES[module]
+    if tree.body:
+        assert ast.get_docstring(tree), module
+    inherited = _overridden()
+    for name, node in _public(tree):
+        assert ast.get_docstring(node) or name in inherited, f"{module}: {name}"
+
+
+def _public(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.ClassDef]]:
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            yield node.name, node
+            if isinstance(node, ast.ClassDef):
+                for member in node.body:
+                    if isinstance(member, ast.FunctionDef) and not member.name.startswith("_"):
+                        yield member.name, member
+
+
+def _overridden() -> set[str]:
+    """Methods whose contract is written once, in the class they are declared in."""
+    contracts = (
+        "projections.stores.base",
+        "projections.stores.building",
+        "domain.recorders.base",
+        "domain.databases",
+    )
+    return {
+        member.name
+        for module in contracts
+        for node in TREES[module].body
+        if isinstance(node, ast.ClassDef)
+        for member in node.body
+        if isinstance(member, ast.FunctionDef) and ast.get_docstring(member)
+    }
