@@ -11,7 +11,7 @@ from threading import Event
 from typing import Final
 from urllib.parse import quote
 
-from eventsourcing.persistence import PersistenceError
+from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError
 from eventsourcing.sqlite import (
     SQLiteConnection,
     SQLiteConnectionPool,
@@ -120,6 +120,8 @@ class SQLiteDatabase(SQLiteDatastore):
     def _translated(self) -> Iterator[None]:
         try:
             yield
+        except ConnectionPoolClosedError as error:
+            raise StorageError(f"the database {self.path} was closed here; open it again") from error
         except PersistenceError as error:
             raise self._storage_error(error, error.__cause__ or error) from error
         except sqlite3.Error as error:
