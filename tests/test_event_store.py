@@ -1,0 +1,311 @@
+"""The contract of the event store, on every backend: append once, keep what came, read after a position."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count, pairwise
+from random import Random
+from typing import Any
+
+import pytest
+
+from domain import AppendReport, EventStore
+from domain.errors import AppointmentsError, StorageError, UsageError
+from domain.event_store import BATCH_ITEMS_MAX
+from domain.identifiers import EventId, Position
+from domain.recorders.base import StoredEnvelope
+from tests.builders import as_json, envelope
+from tests.conftest import Place
+
+
+def stored(events: EventStore, *, after: int = 0, limit: int = 10**6) -> list[StoredEnvelope]:
+    return events.recorder.read(after=Position(after), upto=events.head(), limit=limit)
+
+
+def ids(found: Iterable[StoredEnvelope]) -> list[int]:
+    return [one.event_id for one in found]
+
+
+def outcomes(report: AppendReport) -> tuple[int, int, int, int]:
+    return report.appended, report.duplicates, report.ignored, report.quarantined
+
+
+def endless() -> Iterator[dict[str, Any]]:
+    return (envelope(event_id) for event_id in count(1))
+
+
+# What comes is kept as it came.
+
+
+def test_a_stream_is_in_the_publishers_order_whatever_the_order_of_arrival(place: Place) -> None:
+    events = place.events()
+    events.append([envelope(3), envelope(8, id="appointment-2"), envelope(1)])
+    events.append([envelope(2)])
+    assert ids(events.stream("appointment-1")) == [1, 2, 3]
+    assert [one.event_id for one in events.history("appointment-1")] == [1, 2, 3]
+    assert ids(stored(events)) == [3, 8, 1, 2]
+
+
+def test_history_is_the_accepted_envelopes_of_one_appointment(place: Place) -> None:
+    events = place.events()
+    events.append([envelope(1, status="PLANNED"), envelope(2, status="DONE"), envelope(3, id="other")])
+    assert [one.snapshot.status for one in events.history("appointment-1")] == ["PLANNED", "DONE"]
+    assert [one.text for one in events.history("other")] == [as_json(envelope(3, id="other"))]
+    assert events.history("nobody's") == []
+
+
+def test_ids_that_differ_in_case_or_in_blanks_are_different_appointments(place: Place) -> None:
+    events = place.events()
+    events.append([envelope(1, id="a"), envelope(2, id="A"), envelope(3, id="a "), envelope(4, id="é" * 256)])
+    assert [ids(events.stream(one)) for one in ("a", "A", "a ", "é" * 256)] == [[1], [2], [3], [4]]
+
+
+def test_the_largest_envelope_id_is_stored_and_found(place: Place) -> None:
+    events = place.events()
+    events.append([envelope(2**63 - 1), envelope(2**53 + 1), envelope(2**53)])
+    assert ids(events.stream("appointment-1")) == [2**53, 2**53 + 1, 2**63 - 1]
+    assert outcomes(events.append([envelope(2**63 - 1)])) == (0, 1, 0, 0)
+
+
+AS_RECEIVED = (
+    '{"unknown": {"to": ["us", 1.50]},  "eventName":"VCSessionScheduledEvent", "createdAt":"2023-07-02T00:00:01Z",\n'
+    '\t"id":1,"eventData":' + json.dumps(envelope(1, title="S\u00e9ance \U0001f64f")["eventData"]) + ', "id": 7}'
+)
+
+
+@pytest.mark.parametrize("received", [AS_RECEIVED, AS_RECEIVED.encode()], ids=["str", "bytes"])
+def test_the_state_is_the_text_as_received(place: Place, received: str | bytes) -> None:
+    events = place.events()
+    events.append([received])
+    assert events.stored_text(EventId(7)) == AS_RECEIVED.encode()
+    assert events.stored_text(EventId(1)) is None
+
+
+def test_the_state_of_an_object_is_compact_json_in_plain_utf8(place: Place) -> None:
+    events = place.events()
+    events.append([{**envelope(1, title="Séance 🙏", room="b 12"), "processorNodeId": None}])
+    text = events.stored_text(EventId(1))
+    assert text is not None
+    assert text.startswith(b'{"id":1,"createdAt":"2023-07-02T00:00:01.000Z","eventName":')
+    assert '"title":"Séance 🙏"'.encode() in text
+    assert b'"room":"b 12"' in text
+    assert text.endswith(b',"processorNodeId":null}')
+
+
+def test_the_topic_is_a_stable_name(place: Place) -> None:
+    events = place.events()
+    events.append([envelope(1)])
+    assert [one.topic for one in stored(events)] == ["VCSessionScheduledEvent.v1"]
+
+
+# Once, and the first arrival wins.
+
+FIRST = envelope(1, weight=1, parts=[1, 2], note="é", flags={"a": True, "b": None})
+
+
+def changed(**fields: Any) -> dict[str, Any]:
+    data = FIRST["eventData"]
+    return {**FIRST, "eventData": {**data, "appointment": {**data["appointment"], **fields}}}
+
+
+def key_order_reversed() -> dict[str, Any]:
+    data = FIRST["eventData"]
+    appointment = dict(reversed(data["appointment"].items()))
+    return dict(reversed({**FIRST, "eventData": {"appointment": appointment, "version": 1}}.items()))
+
+
+SAME = {
+    "the same bytes": as_json(FIRST),
+    "other blanks and escapes": json.dumps(FIRST, indent=2).encode(),
+    "other key order": key_order_reversed(),
+    "1.0 for 1": changed(weight=1.0),
+    "1e0 for 1": as_json(FIRST).replace(b'"weight":1', b'"weight":1e0'),
+    "other delivery": {**FIRST, "status": "PUBLISHED", "processorNodeId": "n", "updatedAt": "x", "talentId": "?"},
+    "other time of publication": {**FIRST, "createdAt": "2024-01-01T00:00:00Z"},
+    "a key twice": as_json(FIRST).replace(b'"weight":1', b'"weight":2,"weight":1'),
+}
+OTHER = {
+    "other title": changed(title="other"),
+    "other appointment": changed(id="appointment-2"),
+    "true for 1": changed(weight=True),
+    "text for a number": changed(weight="1"),
+    "a number a float cannot tell apart": as_json(FIRST).replace(b'"weight":1', b'"weight":1.00000000000000000001'),
+    "other order in a list": changed(parts=[2, 1]),
+    "longer list": changed(parts=[1, 2, 3]),
+    "one key more": changed(more=None),
+    "null for a value": changed(note=None),
+    "1 for true, deep inside": changed(flags={"a": 1, "b": None}),
+}
+
+
+@pytest.mark.parametrize("again", SAME.values(), ids=SAME.keys())
+def test_an_envelope_that_says_the_same_is_a_duplicate(place: Place, again: bytes | dict[str, Any]) -> None:
+    events = place.events()
+    assert outcomes(events.append([FIRST, again])) == (1, 1, 0, 0)
+    assert outcomes(events.append([again])) == (0, 1, 0, 0)
+    assert events.stored_text(EventId(1)) == as_json(FIRST)
+    assert len(events.quarantine) == 0
+
+
+@pytest.mark.parametrize("other", OTHER.values(), ids=OTHER.keys())
+def test_an_envelope_that_contradicts_is_quarantined_and_the_first_stays(
+    place: Place, other: bytes | dict[str, Any]
+) -> None:
+    events = place.events()
+    assert outcomes(events.append([FIRST, other])) == (1, 0, 0, 1)
+    assert outcomes(events.append([other])) == (0, 0, 0, 1)
+    assert [one.text for one in stored(events)] == [as_json(FIRST)]
+    [item] = events.quarantine.list()
+    content = other if isinstance(other, bytes) else as_json(other)
+    assert (item.refused.code, item.refused.event_id, item.refused.content) == ("conflict", 1, content)
+    assert item.count == 2
+
+
+def test_whichever_arrives_first_wins(place: Place) -> None:
+    events = place.events()
+    assert outcomes(events.append([changed(title="other"), FIRST, changed(title="other")])) == (1, 1, 0, 1)
+    assert [one.snapshot.title for one in events.history("appointment-1")] == ["other"]
+
+
+def test_events_of_other_names_are_ignored_whatever_else_is_wrong_with_them(place: Place) -> None:
+    events = place.events()
+    report = events.append([{"eventName": "CoachHired"}, {**envelope(1), "eventName": "X", "id": "?"}])
+    assert report == AppendReport(read=2, ignored=2)
+    assert (events.count(), len(events.quarantine)) == (0, 0)
+
+
+def test_what_cannot_be_accepted_does_not_keep_the_rest_of_its_batch_out(place: Place) -> None:
+    events = place.events()
+    report = events.append([b"{", envelope(1), envelope(2, status="LATE"), {"id": 3, "x": float("nan")}, envelope(4)])
+    assert outcomes(report) == (2, 0, 0, 3)
+    assert ids(stored(events)) == [1, 4]
+    assert [one.refused.code for one in events.quarantine.list()] == [
+        "malformed_json",
+        "invalid_envelope",
+        "malformed_json",
+    ]
+
+
+# Lazily, in batches, all or nothing.
+
+
+def test_an_endless_input_is_consumed_batch_by_batch(place: Place) -> None:
+    events, beside = place.events(), place.events()
+    pulled = 0
+    reports: list[AppendReport] = []
+
+    def published() -> Iterator[dict[str, Any]]:
+        nonlocal pulled
+        for one in endless():
+            pulled += 1
+            yield one
+
+    def enough(report: AppendReport) -> None:
+        reports.append(report)
+        assert report.read == pulled
+        assert beside.count() == report.appended == pulled, "a batch is seen by others before the next is read"
+        if pulled > 2 * BATCH_ITEMS_MAX:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        events.append(published(), progress=enough)
+    assert events.count() == reports[-1].appended == pulled
+    assert max(after.read - before.read for before, after in pairwise(reports)) <= 1000
+
+
+def test_an_input_that_breaks_off_leaves_whole_batches_and_nothing_of_the_next(place: Place) -> None:
+    events = place.events()
+    everything = [envelope(event_id) for event_id in range(1, 2501)]
+    reports = [AppendReport()]
+
+    def broken() -> Iterator[Any]:
+        yield from everything[:1500]
+        yield b"garbage of the batch that breaks off"
+        raise OSError("the network is gone")
+
+    with pytest.raises(OSError, match="the network is gone"):
+        events.append(broken(), progress=reports.append)
+    kept = events.count()
+    assert kept == reports[-1].appended <= 1500
+    assert ids(stored(events)) == list(range(1, kept + 1))
+    assert len(events.quarantine) == reports[-1].quarantined
+    assert outcomes(events.append(everything)) == (2500 - kept, kept, 0, 0)
+
+
+def test_an_append_of_nothing_creates_an_empty_store_at_position_0(place: Place) -> None:
+    events = place.events()
+    assert events.append([]) == AppendReport()
+    assert (events.head(), events.count(), stored(events), events.history("appointment-1")) == (0, 0, [], [])
+
+
+def test_positions_rise_and_reading_goes_on_after_any_of_them(place: Place) -> None:
+    events = place.events()
+    reports = [events.append([envelope(event_id)]) for event_id in (5, 9, 2, 7)]
+    positions = [report.position for report in reports]
+    assert positions == sorted(set(positions))
+    assert positions[0] > 0
+    assert [one.position for one in stored(events)] == positions
+    assert ids(stored(events, after=positions[1])) == [2, 7]
+    assert ids(stored(events, limit=3)) == [5, 9, 2]
+    assert ids(events.recorder.read(after=Position(0), upto=positions[2], limit=10)) == [5, 9, 2]
+    assert stored(events, after=positions[-1]) == []
+
+
+def test_a_report_of_nothing_new_has_the_head_of_the_store(place: Place) -> None:
+    events = place.events()
+    head = events.append([envelope(1), envelope(2)]).position
+    assert events.append([envelope(1)]).position == head
+    assert events.append([b"{"]).position == head == events.head()
+
+
+def test_one_store_may_be_used_by_several_threads(place: Place) -> None:
+    events = place.events()
+    events.install()
+    everything = [as_json(envelope(event_id, id=f"a-{event_id % 7}")) for event_id in range(1, 401)]
+
+    def append_some(seed: int) -> AppendReport:
+        rng = Random(seed)
+        some = rng.sample(everything, 300)
+        return sum((events.append(some[start : start + 50]) for start in range(0, 300, 50)), AppendReport())
+
+    over = threading.Event()
+
+    def tail() -> list[int]:
+        seen: list[StoredEnvelope] = []
+        while not over.is_set():
+            seen += stored(events, after=seen[-1].position if seen else 0, limit=20)
+        return ids(seen + stored(events, after=seen[-1].position if seen else 0))
+
+    with ThreadPoolExecutor(6) as threads:
+        tailing = threads.submit(tail)
+        try:
+            total = sum(threads.map(append_some, range(5)), AppendReport())
+        finally:
+            over.set()
+    assert total.read == 1500 == total.appended + total.duplicates
+    assert total.appended == events.count()
+    assert tailing.result() == ids(stored(events))
+    assert len(set(tailing.result())) == events.count()
+
+
+def test_a_closed_store_says_so(durable_place: Place) -> None:
+    events = durable_place.events()
+    events.append([envelope(1)])
+    events.close()
+    for use in (events.head, events.count, lambda: events.append([envelope(2)]), lambda: events.history("a")):
+        with pytest.raises(StorageError, match="closed"):
+            use()
+    events.close()
+
+
+def test_a_store_that_is_no_database_is_a_clear_error() -> None:
+    with pytest.raises(UsageError, match="expected a database URL"):
+        EventStore.open("mysql://root@host/appointments")
+    with (
+        pytest.raises(AppointmentsError, match="cannot create the database"),
+        EventStore.open("sqlite:////nowhere/at/all.db") as events,
+    ):
+        events.append([envelope(1)])
