@@ -30,7 +30,11 @@ def init(
     """Creates what is needed; harmless when it is there."""
     location = locate(db, schema=schema)
     if print_sql:
-        print(installation_sql(location))  # noqa: T201
+        sql = installation_sql(location)
+        if as_json:
+            print_json({"sql": sql})
+        else:
+            print(sql)  # noqa: T201
         return
     with Projector(open_database(location)) as projector:
         projector.install()
@@ -135,6 +139,8 @@ def quarantine_show(
     raw: Annotated[bool, typer.Option("--raw", help="Print the kept bytes as they came, and nothing else.")] = False,
 ) -> None:
     """Shows one item: the reason, the place, and for a conflict both contents."""
+    if as_json and raw:
+        raise UsageError("--json and --raw are two answers; ask for one")
     with EventStore.open(db, schema=schema) as events:
         item = events.quarantine.show(number)
         explanation = explain(item, events)
