@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from multiprocessing import get_context, parent_process
-from threading import Thread
 from typing import Final, NamedTuple
 
 from domain.appointment import FOLD_VERSION
@@ -19,15 +13,13 @@ from domain.databases import Database, open_database
 from domain.errors import RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
-from domain.settings import Location, locate
+from domain.settings import locate
 from projections.projector import BATCH_EVENTS_MAX, Projector, fold_streams, project
 from projections.stores import builder_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
-from projections.stores.building import Builder, Loaded, Piece, pieces_of
+from projections.stores.building import Builder, Loaded, Piece, pieces_up_to
 from projections.verify import Difference, check
-
-PIECE_EVENTS: Final = {"memory": 1000, "sqlite": 4000, "postgresql": 10_000}
-"""About how many envelopes a piece holds: on SQLite few, since loading one holds the file."""
+from projections.workers import Workers
 
 PHASES: Final = ("read and fold", "load", "index", "catch up", "verify", "switch")
 
@@ -99,7 +91,8 @@ def rebuild(
 ) -> RebuildReport:
     """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
 
-    A rebuild that was interrupted is gone on with, unless `restart`. On PostgreSQL `processes` load at once.
+    A rebuild that was interrupted is gone on with, unless `restart`. On PostgreSQL `processes` load and
+    verify at once, as many as there are cores unless said otherwise.
 
     Raises:
         RebuildRunning: another one is under way.
@@ -111,18 +104,18 @@ def rebuild(
     with closing(open_database(location)) as database:
         _install(database)
         builder = builder_of(database)
-        with builder.rebuilding() as check_alone:
+        with builder.rebuilding() as check_alone, closing(Workers(location, processes)) as workers:
             watch = _Watch(progress)
             began = time.perf_counter()
-            generation, upto = _begin_or_resume(database, builder, location, restart=restart)
-            loaded = _load(database, builder, location, generation, watch, processes)
+            generation, upto = _begin_or_resume(database, builder, restart=restart)
+            loaded = _load(database, builder, workers, generation, watch)
             check_alone()
             with watch.timing("index"):
                 watch.show("index", 0, 1)
                 builder.make_keys(generation)
                 watch.show("index", 1, 1)
             builder.finish(generation, upto)
-            position = _make_ready(database, builder, generation, watch, check_alone)
+            position = _make_ready(database, builder, workers, generation, watch, check_alone)
             _drop_old(database, builder)
             return RebuildReport(
                 generation, position, loaded.events, loaded.appointments, watch.seconds, time.perf_counter() - began
@@ -164,9 +157,7 @@ def _previous(catalogue: Catalogue) -> GenerationInfo:
     raise RebuildFailed("there is no previous generation to roll back to")
 
 
-def _begin_or_resume(
-    database: Database, builder: Builder, location: Location, *, restart: bool
-) -> tuple[Generation, Position]:
+def _begin_or_resume(database: Database, builder: Builder, *, restart: bool) -> tuple[Generation, Position]:
     """The generation to build and the position its load ends at."""
     unfinished = [
         info for info in store_of(database).catalogue().generations if info.state is GenerationState.BUILDING
@@ -177,24 +168,15 @@ def _begin_or_resume(
             return info.number, upto
         builder.drop(info.number)
     upto = EventStore(database).head()
-    count = upto // PIECE_EVENTS[location.backend]
-    return builder.begin(pieces_of(builder.boundaries(count, upto), upto)), upto
+    return builder.begin(pieces_up_to(builder, upto)), upto
 
 
-def _load(
-    database: Database,
-    builder: Builder,
-    location: Location,
-    generation: Generation,
-    watch: _Watch,
-    processes: int | None,
-) -> Loaded:
+def _load(database: Database, builder: Builder, workers: Workers, generation: Generation, watch: _Watch) -> Loaded:
     """Loads every piece that is not loaded yet, on PostgreSQL by several processes."""
-    pieces = builder.pieces(generation)
     total = EventStore(database).head()
     sum_of = Loaded(0, 0, 0.0, 0.0)
     watch.show("read and fold", 0, total)
-    with closing(_loaded(builder, location, generation, pieces, processes)) as loading:
+    with closing(_loaded(builder, workers, generation)) as loading:
         for loaded in loading:
             sum_of = sum_of.plus(loaded)
             watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
@@ -203,69 +185,32 @@ def _load(
     return sum_of
 
 
-def _loaded(
-    builder: Builder, location: Location, generation: Generation, pieces: list[Piece], processes: int | None
-) -> Generator[Loaded, None, None]:
-    workers = min(processes or os.cpu_count() or 1, len(pieces))
-    if location.backend != "postgresql" or workers < 2:
-        for piece in pieces:
-            yield builder.load(generation, piece, fold_streams)
-        return
-    # Spawned, not forked: a forked process would share the connections of this one.
-    with ProcessPoolExecutor(
-        workers, mp_context=get_context("spawn"), initializer=_open_worker, initargs=(location,)
-    ) as executor:
-        try:
-            with _interrupts_kept_here():
-                futures = [executor.submit(_load_piece, generation, piece) for piece in pieces]
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
-            raise RebuildFailed(
-                "a loading process was killed, perhaps for want of memory; what was loaded is kept, run it again"
-            ) from error
-        except BaseException:
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
+def _loaded(builder: Builder, workers: Workers, generation: Generation) -> Generator[Loaded, None, None]:
+    pieces = builder.pieces(generation)
+    if workers.count == 1 or len(pieces) < 2:
+        return (load_piece(builder, generation, piece) for piece in pieces)
+    return workers.run(load_piece, [(generation, piece) for piece in pieces])
 
 
-@contextmanager
-def _interrupts_kept_here() -> Iterator[None]:
-    """Processes started in this block never see a Ctrl-C: this one says, once, that it ended."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-_worker: list[Builder] = []
-
-
-def _open_worker(location: Location) -> None:
-    Thread(target=_end_with_parent, daemon=True).start()
-    _worker.append(builder_of(open_database(location)))
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is gone, also by SIGKILL: else it would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _load_piece(generation: Generation, piece: Piece) -> Loaded:
-    return _worker[0].load(generation, piece, fold_streams)
+def load_piece(builder: Builder, generation: Generation, piece: Piece) -> Loaded:
+    """Folds and loads one piece of history; one that is loaded already stays as it is."""
+    return builder.load(generation, piece, fold_streams)
 
 
 def _make_ready(
-    database: Database, builder: Builder, generation: Generation, watch: _Watch, check_alone: Callable[[], None]
+    database: Database,
+    builder: Builder,
+    workers: Workers,
+    generation: Generation,
+    watch: _Watch,
+    check_alone: Callable[[], None],
 ) -> Position:
     """Catches a loaded generation up, verifies it and switches to it; one that is wrong is dropped."""
     _project_to_head(database, generation, watch)
     with watch.timing("verify"):
-        checked = check(builder, generation, progress=lambda done, total: watch.show("verify", done, total))
+        checked = check(
+            builder, generation, workers=workers, progress=lambda done, total: watch.show("verify", done, total)
+        )
     if checked.differences:
         builder.drop(generation)
         raise DifferencesFound(checked.differences)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -18,7 +18,8 @@ from domain.settings import locate
 from projections.projector import check_fold_version, fold_streams
 from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores import builder_of, store_of
-from projections.stores.building import Builder, Piece, Snapshot
+from projections.stores.building import Builder, Piece, Snapshot, pieces_up_to
+from projections.workers import Workers
 
 DIFFERENCES_MAX: Final = 1000
 """A verification stops after so many: the generation is beyond doubt wrong, and memory is bounded."""
@@ -74,16 +75,19 @@ def verification(
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """The same as `verify`, with the number of appointments checked."""
-    with closing(open_database(locate(url, schema=schema))) as database:
+    location = locate(url, schema=schema)
+    with closing(open_database(location)) as database:
         stamp = store_of(database).stamp()
         check_fold_version(stamp.fold_version)
-        return check(builder_of(database), stamp.generation, sample=sample, progress=progress)
+        with closing(Workers(location)) as workers:
+            return check(builder_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
 
 
 def check(
     builder: Builder,
     generation: Generation,
     *,
+    workers: Workers,
     sample: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
@@ -91,29 +95,73 @@ def check(
     with builder.snapshot(generation) as snapshot:
         counts = snapshot.counts()
         total = counts[0] if sample is None else min(sample, counts[0])
-        checked = 0
-        matched = [0, 0, 0]
-        differences = _position_differences(snapshot)
-        for portion in _portions(_streams(snapshot, sample)):
-            expected, _ = fold_streams(iter(portion))
-            found = snapshot.rows(expected)
-            differences.extend(_differences(expected, found))
-            checked += len(expected.appointments)
-            sizes = len(found.appointments), len(found.talents), len(found.coaches)
-            matched = [before + size for before, size in zip(matched, sizes, strict=True)]
-            if progress is not None:
-                progress(checked, total)
-            if len(differences) >= DIFFERENCES_MAX:
+        checked = _Part(0, (0, 0, 0), _position_differences(snapshot))
+        with closing(_parts(builder, generation, snapshot, workers, sample)) as parts:
+            for part in parts:
+                checked = checked.plus(part)
+                if progress is not None:
+                    progress(checked.appointments, total)
+                if checked.is_beyond_doubt:
+                    break
+        differences = checked.differences
+        if sample is None and not checked.is_beyond_doubt and checked.rows != counts:
+            differences.extend(islice(_extra_rows(snapshot), DIFFERENCES_MAX))
+        return Verification(checked.appointments, differences[:DIFFERENCES_MAX])
+
+
+class _Part(NamedTuple):
+    """What was checked: the number of appointments, of rows found in each table, and the differences."""
+
+    appointments: int
+    rows: tuple[int, int, int]
+    differences: list[Difference]
+
+    @property
+    def is_beyond_doubt(self) -> bool:
+        return len(self.differences) >= DIFFERENCES_MAX
+
+    def plus(self, other: _Part) -> _Part:
+        first, second, third = (mine + its for mine, its in zip(self.rows, other.rows, strict=True))
+        differences = self.differences + other.differences
+        return _Part(self.appointments + other.appointments, (first, second, third), differences)
+
+
+def _parts(
+    builder: Builder, generation: Generation, snapshot: Snapshot, workers: Workers, sample: int | None
+) -> Generator[_Part, None, None]:
+    """Checks part by part: here, or shared among the workers where they can see this very snapshot."""
+    if sample is not None:
+        yield from _checked(snapshot, _sampled(snapshot, sample))
+        return
+    pieces = pieces_up_to(builder, min(snapshot.position, snapshot.head))
+    if workers.count == 1 or len(pieces) < 2:
+        for piece in pieces:
+            yield from _checked(snapshot, snapshot.streams(piece))
+        return
+    token = snapshot.share()
+    yield from workers.run(check_piece, [(generation, token, piece) for piece in pieces])
+
+
+def check_piece(builder: Builder, generation: Generation, token: str, piece: Piece) -> _Part:
+    """Checks one piece of history in the snapshot of the given token."""
+    checked = _Part(0, (0, 0, 0), [])
+    with builder.snapshot(generation, token=token) as snapshot:
+        for part in _checked(snapshot, snapshot.streams(piece)):
+            checked = checked.plus(part)
+            if checked.is_beyond_doubt:
                 break
-        else:
-            if sample is None and tuple(matched) != counts:
-                differences.extend(islice(_extra_rows(snapshot), DIFFERENCES_MAX))
-        return Verification(checked, differences[:DIFFERENCES_MAX])
+    return checked
 
 
-def _streams(snapshot: Snapshot, sample: int | None) -> Iterator[StoredEnvelope]:
-    if sample is None:
-        return snapshot.streams(Piece(1, None, None, snapshot.position))
+def _checked(snapshot: Snapshot, envelopes: Iterator[StoredEnvelope]) -> Iterator[_Part]:
+    for portion in _portions(envelopes):
+        expected, _ = fold_streams(iter(portion))
+        found = snapshot.rows(expected)
+        sizes = len(found.appointments), len(found.talents), len(found.coaches)
+        yield _Part(len(expected.appointments), sizes, list(_differences(expected, found)))
+
+
+def _sampled(snapshot: Snapshot, sample: int) -> Iterator[StoredEnvelope]:
     count = min(sample, snapshot.position)
     positions = Random().sample(range(1, snapshot.position + 1), count)  # noqa: S311 - not a secret
     ids = snapshot.appointments_at([Position(one) for one in positions])

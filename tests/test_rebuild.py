@@ -24,6 +24,9 @@ from domain.identifiers import Generation
 from projections import Progress, RebuildReport, Schedules, rebuild, rollback, verify
 from projections import projector as projector_module
 from projections.cli import run
+from projections.stores.memory_building import MemoryBuilder
+from projections.stores.postgres_building import PostgresBuilder
+from projections.stores.sqlite_building import SQLiteBuilder
 from tests.builders import as_json, envelope
 from tests.conftest import Place
 from tests.generations import (
@@ -38,7 +41,6 @@ from tests.generations import (
     position,
     python,
     read_models,
-    rebuild_module,
     serving,
     states,
     store_raw,
@@ -73,8 +75,8 @@ def project(place: Place, *envelopes: dict[str, Any]) -> Schedules:
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for backend in rebuild_module.PIECE_EVENTS:
-        monkeypatch.setitem(rebuild_module.PIECE_EVENTS, backend, 100)
+    for adapter in (MemoryBuilder, SQLiteBuilder, PostgresBuilder):
+        monkeypatch.setattr(adapter, "piece_events", 100)
 
 
 def test_a_rebuild_of_nothing_serves_nothing(place: Place) -> None:

@@ -16,6 +16,7 @@ from projections import Difference, DifferencesFound, Progress, rebuild, verify
 from projections.cli import run
 from projections.commands import rebuilding
 from projections.schedule import AppointmentRow, ScheduleRow, Side
+from projections.stores.postgres_building import PostgresBuilder
 from projections.verify import verification
 from tests.builders import as_json, envelope
 from tests.conftest import Place
@@ -407,3 +408,26 @@ def test_verify_finds_nothing_wrong_while_envelopes_are_appended_and_followed(pl
         following.join()
     assert verified(place) == []
     assert position(place, 1) == events.head()
+
+
+def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_process_finds(
+    postgres_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events, projector = postgres_place.events(), postgres_place.projector()
+    events.append(as_json(envelope(number, id=f"appointment-{number % 50:02}")) for number in range(1, 201))
+    projector.catch_up()
+    for one in ("appointment-07", "appointment-41"):
+        change(postgres_place, At("appointment", one), position=1)
+        remove(postgres_place, At("talent_schedule", one, "talent-1"))
+    alone = verification(postgres_place.url, schema=postgres_place.schema)
+    monkeypatch.setattr(PostgresBuilder, "piece_events", 20)
+
+    def append_more(done: int, total: int) -> None:
+        assert done <= total == 50
+        events.append([as_json(envelope(1000 + done, id=f"appointment-{done}"))])
+        projector.catch_up()
+
+    shared = verification(postgres_place.url, schema=postgres_place.schema, progress=append_more)
+    assert shared.checked == alone.checked == 50
+    assert len(shared.differences) == 4
+    assert sorted(map(str, shared.differences)) == sorted(map(str, alone.differences))

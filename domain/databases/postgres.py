@@ -124,10 +124,12 @@ class PostgresDatabase(PostgresDatastore):
                 yield cursor
 
     @contextmanager
-    def snapshot(self) -> Iterator[Cursor[Row]]:
-        """A cursor whose statements all see one snapshot."""
+    def snapshot(self, token: str | None = None) -> Iterator[Cursor[Row]]:
+        """A cursor whose statements all see one snapshot, that of another transaction when its token is given."""
         with self._translated(), self._living_connection() as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            if token is not None:
+                connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(token)))
             with connection.cursor(binary=True) as cursor:
                 yield cursor
 

@@ -39,6 +39,11 @@ def pieces_of(boundaries: Sequence[AppointmentId], upto: Position) -> list[Piece
     return [Piece(number, *edge, upto) for number, edge in enumerate(pairwise(edges), start=1)]
 
 
+def pieces_up_to(builder: Builder, upto: Position) -> list[Piece]:
+    """History up to a position, in pieces of about equal size: the one place that cuts it."""
+    return pieces_of(builder.boundaries(upto // builder.piece_events, upto), upto)
+
+
 _SAMPLES_PER_PIECE: Final = 30
 
 
@@ -88,6 +93,9 @@ class Snapshot(Protocol):
     position: Position
     head: Position
 
+    def share(self) -> str | None:
+        """A token by which other processes open this very view while it is open; None where none can."""
+
     def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
         """The envelopes of a range of appointments, stream by stream, each by event id."""
 
@@ -109,6 +117,9 @@ class Snapshot(Protocol):
 
 class Builder(Protocol):
     """Makes generations beside the one that serves. Every method raises a `StorageError` like those of `Store`."""
+
+    piece_events: int
+    """About how many envelopes a piece holds."""
 
     def rebuilding(self) -> AbstractContextManager[Callable[[], None]]:
         """Keeps other rebuilds out until the end of the block, or of the process.
@@ -146,5 +157,5 @@ class Builder(Protocol):
     def drop(self, generation: Generation) -> None:
         """Drops the tables of a generation and notes it in the catalogue; harmless when repeated."""
 
-    def snapshot(self, generation: Generation) -> AbstractContextManager[Snapshot]:
-        """Opens an unchanging view."""
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> AbstractContextManager[Snapshot]:
+        """Opens an unchanging view; with the token of another one, the same."""

@@ -24,6 +24,8 @@ from projections.stores.memory import MemoryTurn, ReadModels, Tables
 class MemoryBuilder:
     """See `Builder`."""
 
+    piece_events = 1_000
+
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
         self._recorder = MemoryRecorder(database)
@@ -105,8 +107,9 @@ class MemoryBuilder:
             self._models.pieces.pop(generation, None)
 
     @contextmanager
-    def snapshot(self, generation: Generation) -> Iterator[MemorySnapshot]:
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[MemorySnapshot]:
         """See `Builder.snapshot`; nothing changes while it is open."""
+        del token  # this view is not shared
         with self._database.lock:
             yield MemorySnapshot(self, self._models.generations[generation], self._recorder.head())
 
@@ -142,6 +145,9 @@ class MemorySnapshot:
         self._tables = tables
         self.position = tables.info.position
         self.head = head
+
+    def share(self) -> None:
+        """See `Snapshot.share`."""
 
     def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""

@@ -159,6 +159,8 @@ _ALL_SCHEDULE_ROWS: Final = """
 class PostgresBuilder:
     """See `Builder`."""
 
+    piece_events = 10_000
+
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
@@ -277,9 +279,9 @@ class PostgresBuilder:
             cursor.execute(self._database.statement(_SET_STATE), parameters)
 
     @contextmanager
-    def snapshot(self, generation: Generation) -> Iterator[PostgresSnapshot]:
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[PostgresSnapshot]:
         """See `Builder.snapshot`."""
-        with self._database.snapshot() as cursor:
+        with self._database.snapshot(token) as cursor:
             cursor.execute(self._database.statement(_POSITION), {"generation": generation})
             [[position, head]] = cursor.fetchall()
             yield PostgresSnapshot(self._database, cursor, generation, position, head)
@@ -315,6 +317,12 @@ class PostgresSnapshot:
         self._generation = generation
         self.position = position
         self.head = head
+
+    def share(self) -> str:
+        """See `Snapshot.share`; it holds for as long as this transaction, which may be idle meanwhile."""
+        self._cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+        [[token]] = self._cursor.execute("SELECT pg_export_snapshot()").fetchall()
+        return str(token)
 
     def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""

@@ -83,6 +83,8 @@ _ALL_SCHEDULE_ROWS: Final = """
 class SQLiteBuilder:
     """See `Builder`."""
 
+    piece_events = 4_000  # loading one holds the file
+
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
@@ -204,8 +206,9 @@ class SQLiteBuilder:
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.DROPPED, generation))
 
     @contextmanager
-    def snapshot(self, generation: Generation) -> Iterator[SQLiteSnapshot]:
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[SQLiteSnapshot]:
         """See `Builder.snapshot`."""
+        del token  # this view is not shared
         with self._database.snapshot() as cursor:
             [position, head] = cursor.execute(
                 """
@@ -232,6 +235,9 @@ class SQLiteSnapshot:
         self._generation = generation
         self.position = position
         self.head = head
+
+    def share(self) -> None:
+        """See `Snapshot.share`."""
 
     def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""
