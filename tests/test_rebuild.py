@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import pickle
 import sys
 import threading
 from collections.abc import Callable
@@ -19,64 +18,36 @@ from hypothesis import strategies as st
 from psycopg import sql
 
 from domain.appointment import FoldedAppointment, fold
-from domain.errors import AppointmentsError, NotInstalled, PoisonEvent, RebuildFailed, RebuildRunning, VersionMismatch
-from domain.identifiers import Generation
-from projections import Progress, RebuildReport, Schedules, rebuild, rollback, verify
+from domain.errors import NotInstalled, RebuildFailed, RebuildRunning, VersionMismatch
+from projections import Progress, verify
 from projections import projector as projector_module
 from projections.cli import run
-from projections.stores.memory_building import MemoryBuilder
-from projections.stores.postgres_building import PostgresBuilder
-from projections.stores.sqlite_building import SQLiteBuilder
-from tests.builders import as_json, envelope
+from tests.builders import envelope
 from tests.conftest import Place
 from tests.generations import (
-    BrokenOffError,
     append_sample,
     builder,
     catalogue,
-    execute,
     held,
-    interrupt_at,
     line_of,
     position,
     python,
-    read_models,
     serving,
     states,
-    store_raw,
     table_names,
     tables_of,
     unfinished,
 )
 from tests.histories import histories
 from tests.readmodels import check_read_models
+from tests.rebuilding import PHASES, append, cut_small_pieces, project, rebuilt, rolled_back, set_fold_version
 
-PHASES = ["read and fold", "load", "index", "catch up", "verify", "switch"]
 _numbers = itertools.count(1)
-
-
-def rebuilt(place: Place, **options: Any) -> RebuildReport:
-    return rebuild(place.url, schema=place.schema, **{"processes": 1, **options})
-
-
-def rolled_back(place: Place) -> Generation:
-    return rollback(place.url, schema=place.schema)
-
-
-def append(place: Place, *envelopes: dict[str, Any]) -> None:
-    place.events().append(as_json(one) for one in envelopes)
-
-
-def project(place: Place, *envelopes: dict[str, Any]) -> Schedules:
-    append(place, *envelopes)
-    place.projector().catch_up()
-    return place.schedules()
 
 
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    for adapter in (MemoryBuilder, SQLiteBuilder, PostgresBuilder):
-        monkeypatch.setattr(adapter, "piece_events", 100)
+    cut_small_pieces(monkeypatch)
 
 
 def test_a_rebuild_of_nothing_serves_nothing(place: Place) -> None:
@@ -201,14 +172,6 @@ def test_a_rollback_of_nothing_leaves_nothing_behind(durable_place: Place, tmp_p
     with pytest.raises(NotInstalled, match="appointments init"):
         rolled_back(durable_place)
     assert list(tmp_path.iterdir()) == []
-
-
-def set_fold_version(place: Place, generation: int, version: int) -> None:
-    if place.backend == "memory":
-        tables = read_models(place).generations[Generation(generation)]
-        object.__setattr__(tables.info, "fold_version", version)
-    else:
-        execute(place, "UPDATE generation SET fold_version = ? WHERE number = ?", version, generation)
 
 
 def test_a_previous_generation_of_another_version_of_the_fold_is_refused(place: Place) -> None:
@@ -398,123 +361,6 @@ def test_who_waits_for_a_position_is_woken_by_the_switch_that_brings_it(place: P
     rebuilt(place)
     waiting.join(30)
     assert found == [2]
-
-
-def test_a_poison_event_stops_a_rebuild_and_the_old_generation_serves(
-    place: Place, capsys: pytest.CaptureFixture[str]
-) -> None:
-    schedules = project(place, envelope(1), envelope(2, id="b"))
-    poisoned = store_raw(place, 9, "b", b'{"id": 9}')
-    before = held(place)
-    with pytest.raises(PoisonEvent) as caught:
-        rebuilt(place)
-    assert (caught.value.position, caught.value.appointment_id, caught.value.event_id) == (poisoned, "b", 9)
-    assert (serving(place), held(place), len(schedules.talent("talent-1"))) == (1, before, 2)
-    assert run(["rebuild", *place.arguments]) == 1
-    said = capsys.readouterr().err
-    assert "position 3 (appointment 'b', envelope 9) cannot be folded" in said
-    assert len(said.splitlines()) == 1
-
-
-def test_an_event_that_the_fold_itself_cannot_take_is_poison_too(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project(place, envelope(1), envelope(2, id="b"))
-    append(place, envelope(3), envelope(4, id="b"), envelope(5))
-    right_fold = fold
-
-    def wrong_fold(before: FoldedAppointment | None, envelopes: Any) -> FoldedAppointment:
-        known = list(envelopes)
-        if any(one.event_id == 4 for one in known):
-            raise KeyError("never thought of")
-        return right_fold(before, known)
-
-    monkeypatch.setattr(projector_module, "fold", wrong_fold)
-    for work in (lambda: rebuilt(place), place.projector().catch_up):
-        with pytest.raises(PoisonEvent, match=r"position 4 \(appointment 'b', envelope 4\).*KeyError.*thought of"):
-            work()
-    assert position(place, 1) == 3
-    monkeypatch.undo()
-    assert rebuilt(place).position == 5
-    assert verify(place.url, schema=place.schema) == []
-
-
-@pytest.mark.usefixtures("small_pieces")
-def test_a_poison_event_in_a_loading_process_is_named(postgres_place: Place) -> None:
-    append_sample(postgres_place, 300)
-    poisoned = store_raw(postgres_place, 9, "b", b"[]")
-    with pytest.raises(PoisonEvent, match=f"position {poisoned} .*envelope 9") as caught:
-        rebuilt(postgres_place, processes=2)
-    assert caught.value.position == poisoned
-
-
-def test_errors_pass_from_process_to_process_with_their_facts() -> None:
-    error = PoisonEvent(3, "b", 9, "reason")
-    passed = pickle.loads(pickle.dumps(error))
-    assert (type(passed), str(passed), vars(passed)) == (PoisonEvent, str(error), vars(error))
-    assert str(pickle.loads(pickle.dumps(AppointmentsError("plain")))) == "plain"
-
-
-@pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.usefixtures("small_pieces")
-def test_an_interrupted_rebuild_is_shown_and_gone_on_with(
-    place: Place, phase: str, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    append_sample(place, 400)
-    place.projector().catch_up()
-    before = held(place)
-    with pytest.raises(BrokenOffError):
-        rebuilt(place, progress=interrupt_at(phase))
-    assert (serving(place), unfinished(place), held(place)) == (1, [2], before)
-    assert run(["status", *place.arguments, "--json"]) == 0
-    assert json.loads(capsysbinary.readouterr().out)["unfinished_rebuild"] == 2
-    left = len(builder(place).pieces(Generation(2)))
-    told: list[Progress] = []
-    assert rebuilt(place, progress=told.append).generation == 2
-    assert len([one for one in told if one.phase == "load"]) == left
-    assert (serving(place), unfinished(place), held(place)) == (2, [], before)
-    assert run(["status", *place.arguments, "--json"]) == 0
-    assert json.loads(capsysbinary.readouterr().out)["unfinished_rebuild"] is None
-
-
-def test_a_restart_begins_anew(place: Place) -> None:
-    project(place, envelope(1))
-    with pytest.raises(BrokenOffError):
-        rebuilt(place, progress=interrupt_at("verify"))
-    assert run(["rebuild", *place.arguments, "--restart"]) == 0
-    assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
-    if place.backend != "memory":
-        assert table_names(place) == tables_of(1, 3)
-
-
-def test_an_unfinished_generation_of_another_version_of_the_fold_is_not_gone_on_with(place: Place) -> None:
-    project(place, envelope(1))
-    with pytest.raises(BrokenOffError):
-        rebuilt(place, progress=interrupt_at("index"))
-    set_fold_version(place, 2, 0)
-    assert rebuilt(place).generation == 3
-    assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
-
-
-def test_what_came_after_a_rebuild_was_interrupted_is_in_it(place: Place) -> None:
-    project(place, envelope(1, id="b"))
-    with pytest.raises(BrokenOffError):
-        rebuilt(place, progress=interrupt_at("read and fold"))
-    project(place, envelope(2, id="a"), envelope(3, id="b", status="DONE"), envelope(4, id="c"))
-    assert rebuilt(place).position == 4
-    assert held(place, 1) == held(place, 2)
-
-
-@pytest.mark.parametrize("table", ["appointment_1", "talent_schedule_1", "coach_schedule_1"])
-def test_a_lost_table_is_mended_by_a_rebuild(durable_place: Place, table: str) -> None:
-    schedules = project(durable_place, envelope(1))
-    before = held(durable_place)
-    execute(durable_place, f"DROP TABLE {table}")
-    with pytest.raises(NotInstalled):
-        schedules.talent("talent-1"), schedules.coach("coach-1"), schedules.appointment("appointment-1")
-    rebuilt(durable_place)
-    assert held(durable_place) == before
-    assert [one.id for one in schedules.talent("talent-1")] == ["appointment-1"]
 
 
 def test_a_question_of_someone_who_slept_through_several_rebuilds_is_answered(place: Place) -> None:
