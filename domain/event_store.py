@@ -30,7 +30,15 @@ BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
 
 EnvelopeInput = bytes | str | Mapping[str, Any] | Item
 
-register_topic(TOPIC, Envelope)
+
+class LibraryEvent:
+    """A stored envelope as the library's mapper makes it: every field the publisher sent is an attribute."""
+
+    originator_id: str
+    originator_version: int
+
+
+register_topic(TOPIC, LibraryEvent)
 
 
 @dataclass(frozen=True, slots=True)
