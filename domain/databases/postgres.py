@@ -80,6 +80,7 @@ class PostgresDatabase(PostgresDatastore):
             open=False,
         )
         self._opening = Lock()
+        self._is_closed = False
         self._statements: dict[tuple[str, tuple[tuple[str, object], ...]], bytes] = {}
 
     def register_type_adapters(self) -> None:
@@ -164,6 +165,7 @@ class PostgresDatabase(PostgresDatastore):
 
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
+        self._is_closed = True
         with suppress(AttributeError):  # the library closes also what could not be opened
             self.pool.close()
 
@@ -195,6 +197,8 @@ class PostgresDatabase(PostgresDatastore):
     def _open(self) -> None:
         """Opens the pool after one connection has shown that it can be had: the pool itself would only time out."""
         with self._opening:
+            if self._is_closed:
+                raise StorageError("the connections to PostgreSQL were closed here; open the database again")
             if self.pool.closed:
                 self._connect().close()
                 self.pool.open()
