@@ -323,7 +323,7 @@ def test_a_closed_store_says_so(durable_place: Place) -> None:
     events.append([envelope(1)])
     events.close()
     for use in (events.head, events.count, lambda: events.append([envelope(2)]), lambda: events.history("a")):
-        with pytest.raises(StorageError, match="closed"):
+        with pytest.raises(StorageError, match="closed here; open"):
             use()
     events.close()
 
