@@ -97,7 +97,8 @@ def _run(arguments: Sequence[str]) -> int:
         if "\n" in message:  # a command of several, and none is named: this is the help
             print(message, file=sys.stderr)  # noqa: T201
         else:
-            complain(f"{message.rstrip('.')}; see: appointments --help")
+            misused = getattr(getattr(error, "ctx", None), "command_path", "appointments")
+            complain(f"{message.rstrip('.')}; see: {misused} --help")
         return EXIT_UNUSABLE
     except KeyboardInterrupt as error:
         complain("; ".join(["interrupted, everything that was committed is safe", *_notes(error)]))

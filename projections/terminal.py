@@ -151,7 +151,9 @@ class _Rate(ProgressColumn):
 
 class _Share(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f}" if task.total is None else f"{task.percentage:>3.0f} %")
+        if task.total is None:
+            return Text(f"{task.completed:,.0f}")
+        return Text(f"{100 if task.finished else task.percentage:>3.0f} %")
 
 
 class Bars:
