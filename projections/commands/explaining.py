@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from difflib import ndiff
+from difflib import unified_diff
 
 from domain.door import read_envelope
 from domain.envelope import EnvelopeRefused, RefusalCode
@@ -67,4 +67,5 @@ def _both_contents(refused: bytes, stored: bytes | None) -> Iterator[str]:
         json.dumps(json.loads(text)["eventData"], ensure_ascii=False, indent=2, sort_keys=True).splitlines()
         for text in (stored, refused)
     )
-    yield from (line for line in ndiff(first, second) if not line.startswith("?"))
+    _, _, _, *lines = unified_diff(first, second, n=len(first) + len(second), lineterm="")
+    yield from (f"{line[0]} {line[1:]}" for line in lines)
