@@ -6,11 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.errors import QuarantinedItemNotFound
 from domain.items import Item
 from domain.recorders.base import QuarantinedItem, Recorder, Refused
+
+_NUMBER_MAX: Final = 2**63 - 1
 
 
 def refused_by(error: EnvelopeRefused, item: Item) -> Refused:
@@ -62,7 +65,7 @@ class Quarantine:
         Raises:
             QuarantinedItemNotFound: there is none of that number.
         """
-        item = self._recorder.quarantined_item(number)
+        item = self._recorder.quarantined_item(number) if number <= _NUMBER_MAX else None
         if item is None:
             raise QuarantinedItemNotFound(number)
         return item
