@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context, parent_process, resource_tracker
 from threading import Thread
 from typing import Any, Final, TypeVar
 
@@ -66,6 +66,7 @@ class Workers:
 @contextmanager
 def _interrupts_kept_here() -> Iterator[None]:
     """Processes started in this block never see a Ctrl-C: this one says, once, that it ended."""
+    resource_tracker.ensure_running()  # with the first process it would start, and let interrupts in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
