@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
@@ -13,7 +16,7 @@ from projections.stores.postgres_building import PostgresBuilder
 from projections.stores.sqlite_building import SQLiteBuilder
 from tests.builders import as_json
 from tests.conftest import Place
-from tests.generations import execute, read_models
+from tests.generations import SECONDS_MAX, execute, line_of, python, read_models
 
 PHASES: Final = ["read and fold", "load", "index", "catch up", "verify", "switch"]
 
@@ -48,3 +51,51 @@ def set_fold_version(place: Place, generation: int, version: int) -> None:
         object.__setattr__(tables.info, "fold_version", version)
     else:
         execute(place, "UPDATE generation SET fold_version = ? WHERE number = ?", version, generation)
+
+
+# The real command, with a history in small pieces, and with bars that show each step and wait for a line.
+_HELD = """
+import sys
+from contextlib import nullcontext
+from projections.cli import run
+from projections.commands import rebuilding
+from projections.stores.postgres_building import PostgresBuilder
+from projections.stores.sqlite_building import SQLiteBuilder
+class Bars:
+    def show(self, phase, done, total):
+        print(phase, done, total, flush=True)
+        sys.stdin.readline()
+rebuilding.progress_bars = lambda: nullcontext(Bars())
+SQLiteBuilder.piece_events = PostgresBuilder.piece_events = 100
+sys.exit(run(["rebuild", *sys.argv[1:]]))
+"""
+
+
+class HeldRebuild:
+    """The command `rebuild` in a process of its own, which stands still at each step until it is let go on."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def until(self, phase: str) -> None:
+        """Lets it go on until it tells of a phase; there it stands."""
+        while not (line := line_of(self.process)).startswith(phase):
+            assert line, self.process.communicate()
+            self._step()
+
+    def go_on(self) -> tuple[int, str, str]:
+        """Lets it run to its end: its exit status, its last line and its complaints."""
+        out, complaints = self.process.communicate(timeout=SECONDS_MAX)
+        return self.process.returncode, out.splitlines()[-1] if out else "", complaints
+
+    def _step(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+
+@contextmanager
+def held_rebuild(place: Place, *options: str) -> Iterator[HeldRebuild]:
+    """A `HeldRebuild`; it is killed at the end of the block if it still runs."""
+    with python(_HELD, *place.arguments, *options, process_group=0) as process:
+        yield HeldRebuild(process)
