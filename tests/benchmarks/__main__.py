@@ -1,0 +1,77 @@
+"""Benchmarks, side by side in one run: this product, the floor of the same machine, the library's documented way.
+
+    python -m tests.benchmarks                          all but the rebuild, 100,000 envelopes
+    python -m tests.benchmarks feeding --events 100000
+    python -m tests.benchmarks asking --sizes 10000,1000000
+    python -m tests.benchmarks rebuilding --events 1000000
+    python -m tests.benchmarks memory --sizes 1000000,5000000
+
+SQLite, and a PostgreSQL of its own with fsync on. Read the ratios: figures of different runs do not compare.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.benchmarks.asking import asking
+from tests.benchmarks.feeding import feeding
+from tests.benchmarks.figures import Benchmark, Figure
+from tests.benchmarks.memory import memory
+from tests.benchmarks.rebuilding import rebuilding
+from tests.postgres_server import postgres_server
+
+PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
+    "feeding": feeding,
+    "asking": asking,
+    "rebuilding": rebuilding,
+    "memory": memory,
+}
+USUAL_PARTS = ("feeding", "asking", "memory")
+# A busy server writes its log ahead in large files; the default of 1 GB makes it stop for checkpoints.
+SETTINGS = {"max_wal_size": "8GB", "shared_buffers": "512MB"}
+
+
+def main(arguments: list[str] | None = None) -> list[Figure]:
+    """Runs the asked parts and prints a table as the figures come."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--events", type=int, default=100_000)
+    parser.add_argument("--sizes", type=lambda text: [int(one) for one in text.split(",")])
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--backends", type=lambda text: text.split(","), default=["postgresql", "sqlite"])
+    chosen = parser.parse_args(arguments)
+    sizes = chosen.sizes or [chosen.events // 10, chosen.events]
+    figures: list[Figure] = []
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="appointments-benchmark-")))
+        for backend in chosen.backends:
+            url = f"sqlite:///{folder}/"
+            if backend == "postgresql":
+                url = stack.enter_context(postgres_server(fsync=True, settings=SETTINGS)).url
+            benchmark = Benchmark(backend, url, folder, chosen.events, sizes, chosen.runs)
+            for part in chosen.parts or USUAL_PARTS:
+                for figure in PARTS[part](benchmark):
+                    print(figure, flush=True)
+                    figures.append(figure)
+    _print(figures)
+    return figures
+
+
+def _print(figures: list[Figure]) -> None:
+    table = Table("what", "backend", "unit", box=None, pad_edge=False)
+    for heading in ("ours", "floor", "ours / floor", "library", "ours / library"):
+        table.add_column(heading, justify="right")
+    for figure in figures:
+        table.add_row(*figure.cells())
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    main()
