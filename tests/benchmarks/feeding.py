@@ -32,7 +32,8 @@ def feeding(benchmark: Benchmark) -> Iterator[Figure]:
 
 
 def _append(benchmark: Benchmark, content: list[bytes]) -> Figure:
-    ours, floor = [], []
+    ours: list[float] = []
+    floor: list[float] = []
     for _ in range(benchmark.runs):
         url, schema = benchmark.place()
         with EventStore.open(url, schema=schema) as events:
