@@ -288,9 +288,10 @@ class PostgresStore:
                 rows = []
             if rows and rows[0][0] == generation:
                 return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
-            self._believed = self.catalogue().serving
-            if self._believed == generation:
+            serving = self.catalogue().serving
+            if not rows and serving == generation:
                 raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
+            self._believed = serving
 
 
 class PostgresTurn:
