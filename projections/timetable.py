@@ -48,7 +48,7 @@ def _timetable(out: Console, side: Side, appointments: list[Appointment], zone: 
     is_wide = out.width >= WIDE
     table = Table.grid(padding=(0, 2, 0, 0))
     rest = out.width - sum(_COLUMNS) - 2 * (len(_COLUMNS) + 1)
-    for column in (*_COLUMNS, *((rest - 82, 44, 38) if is_wide else (rest,))):
+    for column in (*_COLUMNS, *((rest - 44 - 38 - 2 * 2, 44, 38) if is_wide else (rest,))):
         table.add_column(width=column, overflow="fold")
     for one in appointments:
         counterpart = text(f"{side.other} {side.other.owner_of(one)}", "dim")
