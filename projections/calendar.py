@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from typing import Final
 
 from domain.appointment import Appointment
 from domain.envelope import Status
 from domain.errors import UsageError
 from projections.schedule import Side
+
+_CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
@@ -28,7 +32,7 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
             continue
         modified = one.updated_at or one.created_at
         event = Event()
-        event.add("uid", one.id)
+        event.add("uid", _text(one.id))
         event.add("sequence", one.revision - 1)
         event.add("dtstamp", modified)
         event.add("last-modified", modified)
@@ -36,11 +40,16 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
         event.add("dtstart", one.start_date)
         if one.end_date is not None and one.end_date > one.start_date:
             event.add("dtend", one.end_date)
-        event.add("summary", one.title)
+        event.add("summary", _text(one.title))
         if one.description:
-            event.add("description", one.description)
+            event.add("description", _text(one.description))
         is_off = one.status is Status.CANCELED or one.deleted_at is not None
         event.add("status", "CANCELLED" if is_off else "CONFIRMED")
-        event.add(f"x-{side.other}-id", side.other.owner_of(one))
+        event.add(f"x-{side.other}-id", _text(side.other.owner_of(one)))
         calendar.add_component(event)
     return bytes(calendar.to_ical())
+
+
+def _text(value: str) -> str:
+    """A text as RFC 5545 allows it: of control characters only tabs and ends of lines."""
+    return _CONTROLS.sub("\ufffd", value.replace("\r\n", "\n"))

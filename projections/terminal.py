@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import sys
 import unicodedata
 from collections.abc import Iterator
@@ -29,6 +30,9 @@ PLAIN_WIDTH_MIN: Final = 60
 _PLAIN_TWINS: Final = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "œ": "oe", "Œ": "OE", "\u202f": " "}
 )
+
+_CONTROLS: Final = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Characters that JSON allows as they are, and that a terminal obeys."""
 
 STATUS_STYLES: Final = {"PLANNED": "cyan", "DONE": "green", "CANCELED": "red"}
 
@@ -77,7 +81,8 @@ def complain(message: str) -> None:
 
 def print_json(document: Any) -> None:
     """One JSON document on standard output, in UTF-8 whatever the terminal's encoding is."""
-    print_bytes(json.dumps(document, ensure_ascii=False, indent=2, default=_as_json).encode() + b"\n")
+    written = json.dumps(document, ensure_ascii=False, indent=2, default=_as_json)
+    print_bytes(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", written).encode() + b"\n")
 
 
 def print_bytes(content: bytes) -> None:
