@@ -12,7 +12,9 @@ from domain.event_store import EventStore
 from domain.identifiers import EventId
 from domain.recorders.base import QuarantinedItem
 
-_CONTEXT_CHARACTERS = 60
+_CHARACTERS_BEFORE = 60
+_CHARACTERS_AFTER = 20
+"""Together they fit the narrowest usual terminal: in a wrapped line the caret would point at something else."""
 
 
 def explain(item: QuarantinedItem, events: EventStore) -> list[str]:
@@ -54,8 +56,8 @@ def _caret(content: bytes) -> Iterator[str]:
             return
         before = content[: error.offset].decode("utf-8", "backslashreplace").split("\n")[-1]
         after = content[error.offset :].decode("utf-8", "backslashreplace").split("\n")[0]
-        yield before[-_CONTEXT_CHARACTERS:] + after[:_CONTEXT_CHARACTERS]
-        yield " " * len(before[-_CONTEXT_CHARACTERS:]) + "^"
+        yield before[-_CHARACTERS_BEFORE:] + after[:_CHARACTERS_AFTER]
+        yield " " * len(before[-_CHARACTERS_BEFORE:]) + "^"
 
 
 def _both_contents(refused: bytes, stored: bytes | None) -> Iterator[str]:
