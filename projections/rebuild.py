@@ -116,6 +116,7 @@ def rebuild(
                 watch.show("index", 1, 1)
             builder.finish(generation, upto)
             position = _make_ready(database, builder, workers, generation, watch, check_alone)
+            check_alone()
             _drop_old(database, builder)
             return RebuildReport(
                 generation, position, loaded.events, loaded.appointments, watch.seconds, time.perf_counter() - began
@@ -136,8 +137,7 @@ def rollback(url: str | None = None, *, schema: str | None = None) -> Generation
         with builder.rebuilding() as check_alone:
             previous = _previous(store_of(database).catalogue())
             _project_to_head(database, previous.number, _Watch(None))
-            check_alone()
-            _switch(builder, previous.number)
+            _switch(builder, previous.number, check_alone)
             return previous.number
 
 
@@ -215,10 +215,9 @@ def _make_ready(
         builder.drop(generation)
         raise DifferencesFound(checked.differences)
     _project_to_head(database, generation, watch)
-    check_alone()
     with watch.timing("switch"):
         watch.show("switch", 0, 1)
-        position = _switch(builder, generation)
+        position = _switch(builder, generation, check_alone)
         watch.show("switch", 1, 1)
     return position
 
@@ -230,9 +229,10 @@ def _project_to_head(database: Database, generation: Generation, watch: _Watch) 
         )
 
 
-def _switch(builder: Builder, generation: Generation) -> Position:
+def _switch(builder: Builder, generation: Generation, check_alone: Callable[[], None]) -> Position:
     """Switches readers at a position no lower than the serving one's, in one transaction."""
     with builder.switching(generation) as turn:
+        check_alone()  # from here on a restart of the server would break off the switch as well
         while turn.position < turn.serving_position:
             batch = turn.read(upto=turn.serving_position, limit=BATCH_EVENTS_MAX)
             if not batch:  # the serving position is damaged: nothing is stored there
