@@ -24,7 +24,13 @@ from domain.errors import NotInstalled, StorageError, StorageUnavailable
 CONNECTIONS_MAX: Final = 10
 CONNECT_SECONDS_MAX: Final = 10
 LOCK_SECONDS_MAX: Final = 60
-IDLE_IN_TRANSACTION_SECONDS_MAX: Final = 60
+_SESSION_DEFAULTS: Final = {
+    "idle_in_transaction_session_timeout": "60s",
+    # Every statement goes by a key: a plan for any parameters is a good one, and making one takes as long as asking.
+    "plan_cache_mode": "force_generic_plan",
+}
+"""Settings of every connection, unless the URL's `options` name them."""
+
 _STOP_LATENCY_SECONDS: Final = 0.2
 
 _CONNECTION_DEFAULTS: Final = {
@@ -216,9 +222,9 @@ class PostgresDatabase(PostgresDatastore):
 
     def _configure(self, connection: Connection[Any]) -> None:
         connection.row_factory = tuple_row
-        if "idle_in_transaction_session_timeout" not in self._parameters.get("options", ""):
-            seconds = IDLE_IN_TRANSACTION_SECONDS_MAX
-            connection.execute(f"SET idle_in_transaction_session_timeout = '{seconds}s'")
+        for name, value in _SESSION_DEFAULTS.items():
+            if name not in self._parameters.get("options", ""):
+                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
 
     @staticmethod
     def _fetch(connection: Connection[Row], statement: bytes, parameters: Mapping[str, Any] | None) -> list[Row]:

@@ -55,7 +55,7 @@ _STAMP: Final = """
 _NOTHING: Final = "SELECT NULL AS no_answer"
 
 _SCHEDULE: Final = """
-    SELECT body, sort_key, appointment_id
+    SELECT body
     FROM (
         SELECT body, appointment_id, COALESCE(%(direction)s::bigint * starts_at, %(undated)s::bigint) AS sort_key
         FROM {schema}.{side}_schedule_{generation}
