@@ -77,11 +77,12 @@ class HeldRebuild:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self.process = process
 
-    def until(self, phase: str) -> None:
-        """Lets it go on until it tells of a phase; there it stands."""
+    def until(self, phase: str) -> int:
+        """Lets it go on until it tells of a phase, and returns how much of it is done; there it stands."""
         while not (line := line_of(self.process)).startswith(phase):
             assert line, self.process.communicate()
             self._step()
+        return int(line.split()[-2])
 
     def go_on(self) -> tuple[int, str, str]:
         """Lets it run to its end: its exit status, its last line and its complaints."""
