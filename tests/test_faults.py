@@ -337,12 +337,13 @@ def test_a_connection_cut_at_any_byte_is_one_clear_line_and_running_it_again_com
     port = free_port()
     settings = {"listen_addresses": "127.0.0.1", "port": str(port)}
     rng = Random(6)
-    lines = lines_of_sample(40 * 20)
+    rounds = 16
+    lines = lines_of_sample(rounds * 20)
     with postgres_server(settings=settings), cutting_proxy(port) as proxy:
         direct = Place("postgresql", f"postgresql://postgres@127.0.0.1:{port}/postgres", "cut")
         url = f"postgresql://postgres@127.0.0.1:{proxy.port}/postgres?sslmode=disable"
         said = []
-        for number in range(40):
+        for number in range(rounds):
             part = lines[: 20 * (number + 1)]
             proxy.cut_after(rng.randrange(10 ** rng.randint(2, 5)), reset=number % 2 == 0, stays_down=number % 3 == 0)
             try:
@@ -354,8 +355,8 @@ def test_a_connection_cut_at_any_byte_is_one_clear_line_and_running_it_again_com
                 ingest_and_project(url, part)
                 check_everything(direct, len(part))
         ingest_and_project(url, lines)
-        assert proxy.cuts == 40
-        assert len(said) > 10
+        assert proxy.cuts == rounds
+        assert len(said) > rounds // 4
         assert all(len(text.splitlines()) == 1 for text in said)
         check_everything(direct, len(lines))
 
