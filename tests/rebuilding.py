@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 import pytest
 
+from domain.appointment import FoldedAppointment, fold
 from domain.identifiers import Generation
 from projections import RebuildReport, Schedules, rebuild, rollback
+from projections import projector as projector_module
 from projections.stores.memory_building import MemoryBuilder
 from projections.stores.postgres_building import PostgresBuilder
 from projections.stores.sqlite_building import SQLiteBuilder
@@ -51,6 +55,20 @@ def set_fold_version(place: Place, generation: int, version: int) -> None:
         object.__setattr__(tables.info, "fold_version", version)
     else:
         execute(place, "UPDATE generation SET fold_version = ? WHERE number = ?", version, generation)
+
+
+def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on this process runs code of version 2, whose fold writes titles in capitals."""
+    for name, module in list(sys.modules.items()):
+        if name.startswith(("domain.", "projections.")) and hasattr(module, "FOLD_VERSION"):
+            monkeypatch.setattr(module, "FOLD_VERSION", 2)
+    old_fold = fold
+
+    def new_fold(before: FoldedAppointment | None, envelopes: Any) -> FoldedAppointment:
+        folded = old_fold(before, envelopes)
+        return replace(folded, snapshot=replace(folded.snapshot, title="AFTER"))
+
+    monkeypatch.setattr(projector_module, "fold", new_fold)
 
 
 # The real command, with a history in small pieces, and with bars that show each step and wait for a line.

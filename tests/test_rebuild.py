@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -17,10 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 
-from domain.appointment import FoldedAppointment, fold
 from domain.errors import NotInstalled, RebuildFailed, RebuildRunning, VersionMismatch
 from projections import Progress, verify
-from projections import projector as projector_module
 from projections.cli import run
 from tests.builders import envelope
 from tests.conftest import Place
@@ -40,7 +36,16 @@ from tests.generations import (
 )
 from tests.histories import histories
 from tests.readmodels import check_read_models
-from tests.rebuilding import PHASES, append, cut_small_pieces, project, rebuilt, rolled_back, set_fold_version
+from tests.rebuilding import (
+    PHASES,
+    append,
+    cut_small_pieces,
+    project,
+    rebuilt,
+    rolled_back,
+    set_fold_version,
+    upgrade,
+)
 
 _numbers = itertools.count(1)
 
@@ -244,20 +249,6 @@ def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_rea
     assert rolled_back(durable_place) == 2
 
 
-def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on this process runs code of version 2, whose fold writes titles in capitals."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("domain.", "projections.")) and hasattr(module, "FOLD_VERSION"):
-            monkeypatch.setattr(module, "FOLD_VERSION", 2)
-    old_fold = fold
-
-    def new_fold(before: FoldedAppointment | None, envelopes: Any) -> FoldedAppointment:
-        folded = old_fold(before, envelopes)
-        return replace(folded, snapshot=replace(folded.snapshot, title="AFTER"))
-
-    monkeypatch.setattr(projector_module, "fold", new_fold)
-
-
 def test_of_two_rebuilds_at_once_the_second_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     project(place, envelope(1))
     refused: list[str] = []
@@ -307,6 +298,7 @@ def test_progress_is_told_by_phase_in_order(place: Place) -> None:
     for phase in PHASES:
         done = [one.done for one in told if one.phase == phase]
         assert done == sorted(done)
+        assert done[-1] == max(one.total for one in told if one.phase == phase)
     assert len([one for one in told if one.phase == "load"]) > 3
     assert list(report.seconds) == PHASES
     assert report.total_seconds > 0

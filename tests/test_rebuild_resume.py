@@ -78,6 +78,25 @@ def test_an_event_that_the_fold_itself_cannot_take_is_poison_too(
     assert verify(place.url, schema=place.schema) == []
 
 
+def test_a_poison_event_that_comes_during_a_rebuild_stops_it_and_without_it_the_rebuild_goes_on(
+    durable_place: Place,
+) -> None:
+    schedules = project(durable_place, envelope(1), envelope(2, id="b"))
+
+    def poison(progress: Progress) -> None:
+        if progress.phase == "index" and not progress.done:
+            store_raw(durable_place, 9, "c", b"no JSON")
+            append(durable_place, envelope(3, id="c"))
+
+    with pytest.raises(PoisonEvent, match=r"position 3 \(appointment 'c', envelope 9\)"):
+        rebuilt(durable_place, progress=poison)
+    assert (serving(durable_place), unfinished(durable_place)) == (1, [2])
+    assert [one.id for one in schedules.talent("talent-1")] == ["appointment-1", "b"]
+    execute(durable_place, "DELETE FROM stored_events WHERE originator_version = 9")
+    assert rebuilt(durable_place).generation == 2
+    assert [one.id for one in schedules.talent("talent-1")] == ["appointment-1", "b", "c"]
+
+
 @pytest.mark.usefixtures("small_pieces")
 def test_a_poison_event_in_a_loading_process_is_named(postgres_place: Place) -> None:
     append_sample(postgres_place, 300)
