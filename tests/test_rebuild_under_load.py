@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import signal
 import subprocess
@@ -14,15 +15,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from domain.errors import VersionMismatch
 from domain.identifiers import Position
 from projections import Schedules
 from projections.sample import sample_envelopes
-from tests.builders import envelope
+from tests.builders import as_json, envelope
 from tests.campaigns.processes import start_module
 from tests.conftest import Place
 from tests.generations import SECONDS_MAX, TALENT, builder, execute, line_of, python, wait_until
 from tests.readmodels import check_read_models
-from tests.rebuilding import project, rebuilt, rolled_back
+from tests.rebuilding import project, rebuilt, rolled_back, upgrade
 from tests.reference import as_plain, expected_schedule
 
 IDS = [f"id-{number:02}" for number in range(1, 21)]
@@ -84,14 +88,14 @@ with Schedules.open(sys.argv[1], schema=sys.argv[2] or None) as schedules:
 
 @contextmanager
 def checking_readers(place: Place) -> Iterator[None]:
-    """Three threads that share their `Schedules`, one with its own, and a process."""
+    """Two threads that share their `Schedules`, one with its own, and a process."""
     shared, stop = place.schedules(), threading.Event()
     with (
         python(CHECKING, place.url, place.schema or "") as process,
-        ThreadPoolExecutor(4) as executor,
+        ThreadPoolExecutor(3) as executor,
     ):
         assert line_of(process) == "checking", process.communicate()[1]
-        readers = [executor.submit(keep_checking, one, stop) for one in (shared, shared, shared, place.schedules())]
+        readers = [executor.submit(keep_checking, one, stop) for one in (shared, shared, place.schedules())]
         try:
             yield
         finally:
@@ -114,7 +118,7 @@ def test_whoever_asks_while_generations_are_switched_sees_one_of_them_and_all_of
     rebuilt(durable_place)
     mark(durable_place, 1, 2)
     with checking_readers(durable_place):
-        flip(durable_place, 300)
+        flip(durable_place, 120)
         assert [rolled_back(durable_place) for _ in range(24)] == [1, 2] * 12
 
 
@@ -185,17 +189,22 @@ def beside(*works: Callable[[threading.Event], object]) -> Iterator[None]:
 
 
 @contextmanager
-def following_process(place: Place) -> Iterator[None]:
+def following_process(place: Place) -> Iterator[subprocess.Popen[str]]:
     follow = [sys.executable, "-m", "projections", "project", "--follow", *place.arguments]
     with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         try:
             assert process.stderr.readline() == "appointments: following; end with Ctrl-C\n"
-            yield
-            assert process.poll() is None
+            yield process
         finally:
             process.send_signal(signal.SIGINT)
-        assert (process.stderr.read(), process.wait(SECONDS_MAX)) == ("", 0)
+
+
+def check_ended_well(follower: subprocess.Popen[str]) -> None:
+    assert follower.poll() is None
+    follower.send_signal(signal.SIGINT)
+    out, complaints = follower.communicate(timeout=SECONDS_MAX)
+    assert (follower.returncode, complaints) == (0, ""), out
 
 
 @contextmanager
@@ -230,20 +239,93 @@ def test_while_all_work_at_once_every_answer_is_that_of_its_position_and_at_the_
     shared, follower = durable_place.schedules(), durable_place.projector()
     watchers = [Watcher(shared), Watcher(shared), Watcher(durable_place.schedules())]
     with (
-        following_process(durable_place),
+        following_process(durable_place) as another,
         reading_process(durable_place, tmp_path),
         beside(follower.follow, feed, *(one.watch for one in watchers)),
     ):
-        for number in range(1, 16):
+        for number in range(1, 13):
             if number % 3:
                 rebuilt(durable_place, progress=lambda _: appends.release())
             else:
                 rolled_back(durable_place)
         head = events.append(coming).position
         assert shared.talent(TALENT, at_least=head, timeout=SECONDS_MAX).lag == 0
+        check_ended_well(another)
     stored = stored_envelopes(durable_place)
     assert len(stored) == len(lines)
     for watcher in watchers:
         watcher.check(stored)
     assert max(watchers[0].generations | watchers[1].generations | watchers[2].generations) > 5
     check_read_models(durable_place.url, durable_place.schema, [one for _, one in stored])
+
+
+# Code of the old version asks for as long as it is answered, and prints how often and why no more.
+OLD_READER = """
+import sys
+from domain.errors import VersionMismatch
+from projections import Schedules
+with Schedules.open(sys.argv[1], schema=sys.argv[2] or None) as schedules:
+    for asked in range(10**9):
+        try:
+            answer = schedules.talent("talent-1")
+        except VersionMismatch as error:
+            print(asked, error)
+            break
+        assert {one.title for one in answer} == {"before"}, answer
+        assert len(answer) >= 20, answer
+        if not asked:
+            print("reading", flush=True)
+"""
+
+
+def read_after_an_upgrade(schedules: Schedules, stop: threading.Event) -> set[str]:
+    """Asks until it is answered and further on; from the first answer on every one is whole and of the new fold."""
+    refusals, answers = set(), 0
+    while not stop.is_set() or not answers:
+        try:
+            answer = schedules.talent("talent-1")
+        except VersionMismatch as error:
+            refusals.add(str(error))
+            assert not answers
+        else:
+            assert {one.title for one in answer} == {"AFTER"}
+            assert len(answer) >= len(IDS)
+            answers += 1
+    return refusals
+
+
+def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_under_readers_and_followers_of_both_versions(
+    durable_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(durable_place, *(envelope(number, id=one, title="before") for number, one in enumerate(IDS, start=1)))
+    coming = itertools.count(len(IDS) + 1)
+    with (
+        python(OLD_READER, durable_place.url, durable_place.schema or "") as old_reader,
+        following_process(durable_place) as old_follower,
+        ThreadPoolExecutor(2) as executor,
+    ):
+        assert line_of(old_reader) == "reading"
+        upgrade(monkeypatch)
+        stop, events = threading.Event(), durable_place.events()
+        readers = [executor.submit(read_after_an_upgrade, durable_place.schedules(), stop) for _ in range(2)]
+
+        def append_one(_: object) -> None:
+            number = next(coming)
+            events.append([as_json(envelope(number, id=f"id-{number}", title="before"))])
+
+        try:
+            report = rebuilt(durable_place, progress=append_one)
+            out, complaints = old_follower.communicate(timeout=SECONDS_MAX)
+            assert (old_follower.returncode, len(complaints.splitlines())) == (2, 1), out
+            assert "made by version 2 of the fold, this code is version 1" in complaints
+            assert "made by version 2 of the fold, this code is version 1" in line_of(old_reader)
+            with beside(durable_place.projector().follow):
+                append_one(None)
+                newest = durable_place.schedules().talent(
+                    "talent-1", at_least=report.position + 1, timeout=SECONDS_MAX
+                )
+        finally:
+            stop.set()
+        refusals = readers[0].result() | readers[1].result()
+        assert all("run: appointments rebuild" in one for one in refusals)
+    assert (newest.generation, len(newest)) == (2, next(coming) - 1)
