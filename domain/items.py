@@ -102,8 +102,10 @@ def _whole_object(head: bytes, stream: Iterator[bytes | Pause], item_bytes_max: 
         return head, False
     check_at = 0
     while True:
+        if len(head) > item_bytes_max:
+            return head, False
         if b"\n" in head and len(head) >= check_at:
-            if len(head) > item_bytes_max or not _may_become_object(head):
+            if not _may_become_object(head):
                 return head, False
             check_at = 2 * len(head)
         chunk = next(stream, b"")
