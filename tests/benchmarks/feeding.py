@@ -9,16 +9,11 @@ from contextlib import contextmanager
 from statistics import median
 from time import perf_counter
 
-import psycopg
-
 from domain import EventStore
 from projections import Projector, Schedules
 from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, rate, seconds_of, timed
 from tests.benchmarks.floors import store_plainly
 from tests.benchmarks.library import run_projection, save_each
-
-LIBRARY_EVENTS = 2000
-"""A slice: the library's way takes a thousand times as long."""
 
 VISIBLE_TIMES = 100
 
@@ -41,8 +36,8 @@ def _append(benchmark: Benchmark, content: list[bytes]) -> Figure:
             ours.append(seconds_of(lambda: events.append(content)))
         with timed(floor):
             store_plainly(benchmark.backend, *benchmark.place(), content)
-    url, schema = _library_place(benchmark)
-    library = save_each(benchmark.backend, url, schema, content[:LIBRARY_EVENTS])
+    url, schema = benchmark.place()
+    library = save_each(benchmark.backend, url, schema, content[: benchmark.library_events])
     count = len(content)
     return benchmark.figure("append", "envelopes/s", rate(count, ours), rate(count, floor), library)
 
@@ -57,18 +52,10 @@ def _catch_up(benchmark: Benchmark, content: list[bytes]) -> Figure:
             ours.append(seconds_of(projector.catch_up))
     library = None
     if benchmark.backend == "postgresql":  # the library's runner cannot follow SQLite
-        url, schema = _library_place(benchmark)
-        save_each(benchmark.backend, url, schema, content[:LIBRARY_EVENTS])
-        library = run_projection(url, schema, min(LIBRARY_EVENTS, len(content)))
+        url, schema = benchmark.place()
+        save_each(benchmark.backend, url, schema, content[: benchmark.library_events])
+        library = run_projection(url, schema, benchmark.library_events)
     return benchmark.figure("catch-up", "envelopes/s", rate(len(content), ours), None, library)
-
-
-def _library_place(benchmark: Benchmark) -> tuple[str, str]:
-    url, schema = benchmark.place()
-    if benchmark.backend == "postgresql":
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}".encode())
-    return url, schema
 
 
 def _visible(benchmark: Benchmark, content: list[bytes]) -> Iterator[Figure]:

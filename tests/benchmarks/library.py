@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
 
+import psycopg
 from eventsourcing.application import Application
 from eventsourcing.domain import DomainEvent
 from eventsourcing.persistence import Tracking
@@ -136,6 +137,9 @@ def environment(backend: str, url: str, schema: str) -> dict[str, str]:
 
 def save_each(backend: str, url: str, schema: str, lines: Sequence[bytes]) -> float:
     """Envelopes a second by `Application.save()`."""
+    if backend == "postgresql":
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
     application = Appointments(environment(backend, url, schema))
     events = events_of(lines)
 

@@ -12,7 +12,6 @@ import psycopg
 from domain import EventStore
 from projections import Projector, RebuildReport, rebuild
 from projections.sample import sample_envelopes
-from tests.benchmarks.feeding import LIBRARY_EVENTS, _library_place
 from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, seconds_of
 from tests.benchmarks.library import run_projection, save_each
 
@@ -31,9 +30,9 @@ def rebuilding(benchmark: Benchmark) -> Iterator[Figure]:
     if benchmark.backend == "sqlite":
         yield from _beside_appends(benchmark, url, schema)
         return
-    library_url, library_schema = _library_place(benchmark)
-    save_each(benchmark.backend, library_url, library_schema, lines(LIBRARY_EVENTS))
-    library = run_projection(library_url, library_schema, LIBRARY_EVENTS)
+    library_url, library_schema = benchmark.place()
+    save_each(benchmark.backend, library_url, library_schema, lines(benchmark.library_events))
+    library = run_projection(library_url, library_schema, benchmark.library_events)
     reports, floors = [], []
     for _ in range(benchmark.runs):
         reports.append(rebuild(url, schema=schema))
