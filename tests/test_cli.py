@@ -123,35 +123,33 @@ def test_a_schedule_has_its_stamp_and_every_field_of_its_appointments(
     assert schedule["appointments"][0]["start_date"] == "2023-07-10T09:00:00.000Z"
 
 
-@pytest.mark.parametrize(
-    ("options", "expected"),
-    [
-        ("", "1 2 3 4"),
-        ("--status PLANNED", "1 2 4"),
-        ("--status CANCELED --status DONE", "3"),
-        ("--from 2023-07-10T10:00:00Z", "2 3"),
-        ("--to 2023-07-10T09:30:00Z", "1"),
-        ("--from 2023-07-11 --to 2023-07-14 --tz UTC", "3"),
-        ("--from 2023-07-10T12:00 --to 2023-07-10T12:01 --tz Europe/Paris", "2"),
-        ("--upcoming --now 2023-07-10T10:15:00Z", "2 3"),
-        ("--past --now 2023-07-10T10:15:00Z", "1"),
-        ("--include-deleted", "1 5 2 3 4"),
-        ("--include-deleted --type PART_ONE", ""),
-        ("--include-deleted --type STANDALONE --status DONE", "5"),
-        ("--subphase subphase-1", ""),
-        ("--coach coach-2", "4"),
-        ("--desc", "3 2 1 4"),
-        ("--limit 2", "1 2"),
-        ("--as-of 2023-07-02T00:00:02Z", "1 2"),
-        ("--as-of 2023-07-02T00:00:06Z --type PART_ONE --subphase subphase-1", "5"),
-        ("--at-least 7 --timeout 0", "1 2 3 4"),
-    ],
-)
-def test_every_option_of_a_schedule_narrows_or_orders_it(
-    filled: Place, document: Any, options: str, expected: str
-) -> None:
+OPTIONS = [
+    ("", "1 2 3 4"),
+    ("--status PLANNED", "1 2 4"),
+    ("--status CANCELED --status DONE", "3"),
+    ("--from 2023-07-10T10:00:00Z", "2 3"),
+    ("--to 2023-07-10T09:30:00Z", "1"),
+    ("--from 2023-07-11 --to 2023-07-14 --tz UTC", "3"),
+    ("--from 2023-07-10T12:00 --to 2023-07-10T12:01 --tz Europe/Paris", "2"),
+    ("--upcoming --now 2023-07-10T10:15:00Z", "2 3"),
+    ("--past --now 2023-07-10T10:15:00Z", "1"),
+    ("--include-deleted", "1 5 2 3 4"),
+    ("--include-deleted --type PART_ONE", ""),
+    ("--include-deleted --type STANDALONE --status DONE", "5"),
+    ("--subphase subphase-1", ""),
+    ("--coach coach-2", "4"),
+    ("--desc", "3 2 1 4"),
+    ("--limit 2", "1 2"),
+    ("--as-of 2023-07-02T00:00:02Z", "1 2"),
+    ("--as-of 2023-07-02T00:00:06Z --type PART_ONE --subphase subphase-1", "5"),
+    ("--at-least 7 --timeout 0", "1 2 3 4"),
+]
+
+
+def test_every_option_of_a_schedule_narrows_or_orders_it(filled: Place, document: Any) -> None:
     del filled
-    assert ids(document("talent", TALENT, *options.split())) == expected.split()
+    for options, expected in OPTIONS:
+        assert ids(document("talent", TALENT, *options.split())) == expected.split(), options
 
 
 def test_a_coach_is_asked_as_a_talent_is_and_a_talent_narrows_it(filled: Place, document: Any) -> None:
@@ -261,7 +259,7 @@ def test_an_operator_installs_projects_rebuilds_rolls_back_and_verifies(durable_
     assert (rebuilt["generation"], rebuilt["position"], rebuilt["events"]) == (2, 7, 7)
     assert document("rollback") == {"generation": 1}
     assert document("verify") == {"checked": 5, "differences": []}
-    assert document("verify", "--sample", "2") == {"checked": 2, "differences": []}
+    assert document("verify", "--sample", "1") == {"checked": 1, "differences": []}
     assert (document("status")["lag"], document("status")["appointments"]) == (0, 5)
 
 
@@ -402,16 +400,15 @@ QUESTIONS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("arguments", QUESTIONS, ids=" ".join)
 def test_a_question_to_an_installation_that_is_not_there_names_init_and_creates_nothing(
-    durable_place: Place, ask: Ask, tmp_path: Path, arguments: list[str]
+    ask: Ask, tmp_path: Path
 ) -> None:
-    del durable_place
-    for _ in range(2):
+    for arguments in QUESTIONS:
         status, out, complaint = ask(*arguments)
-        assert (status, out) == (2, "")
+        assert (status, out) == (2, ""), arguments
         assert complaint.count("\n") == 1
         assert "appointments init" in complaint
+    assert ask("talents")[0] == 2
     assert list(tmp_path.iterdir()) == []
 
 
