@@ -17,6 +17,7 @@ import pytest
 
 from domain import AppendReport, EventStore
 from domain.identifiers import Position
+from projections import Projector
 from projections.sample import sample_envelopes
 from tests.conftest import Place
 
@@ -173,3 +174,17 @@ def test_eight_processes_with_contradictions_store_each_envelope_once_and_a_tail
         quarantined=sum(losers.values()),
         position=events.head(),
     )
+
+
+def test_whoever_opens_the_same_new_file_at_once_finds_it_made(tmp_path: Path) -> None:
+    for number in range(40):
+        url = f"sqlite:///{tmp_path}/{number}.db"
+        together = threading.Barrier(6)
+
+        def install(url: str = url, together: threading.Barrier = together) -> int:
+            with Projector.open(url) as projector:
+                together.wait(30)
+                return projector.catch_up()
+
+        with ThreadPoolExecutor(6) as threads:
+            assert [one.result() for one in [threads.submit(install) for _ in range(6)]] == [0] * 6

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,10 +44,33 @@ class _Connection(SQLiteConnection):
 
 
 class _ConnectionPool(SQLiteConnectionPool):
+    def __init__(self, path: str, uri: str) -> None:
+        self._path = path
+        super().__init__(
+            db_name=uri,
+            lock_timeout=LOCK_SECONDS_MAX,
+            pool_size=5,
+            max_overflow=100,
+            pool_timeout=LOCK_SECONDS_MAX,
+        )
+
     def _create_connection(self) -> SQLiteConnection:
-        connection = super()._create_connection()._sqlite_conn  # noqa: SLF001 - the library's only way in
+        if _is_missing(self._path):  # asked before: another process may create it right after
+            raise _not_there(self._path)
+        connection = self._connect()._sqlite_conn  # noqa: SLF001 - the library's only way in
         connection.row_factory = None
         return _Connection(sqlite_conn=connection, max_age=self.max_age)
+
+    def _connect(self) -> SQLiteConnection:
+        """Connects; the change to WAL mode does not wait by itself for others who open the same new file."""
+        deadline = time.monotonic() + LOCK_SECONDS_MAX
+        while True:
+            try:
+                return super()._create_connection()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(_POLL_SECONDS)
 
 
 class SQLiteDatabase(SQLiteDatastore):
@@ -59,13 +83,7 @@ class SQLiteDatabase(SQLiteDatastore):
         self.path = path
         uri = f"file:{quote(str(Path(path).absolute()))}?mode=rw"
         super().__init__(uri, lock_timeout=LOCK_SECONDS_MAX, pool_timeout=LOCK_SECONDS_MAX, originator_id_type="text")
-        self.pool = _ConnectionPool(
-            db_name=uri,
-            lock_timeout=LOCK_SECONDS_MAX,
-            pool_size=5,
-            max_overflow=100,
-            pool_timeout=LOCK_SECONDS_MAX,
-        )
+        self.pool = _ConnectionPool(path, uri)
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
@@ -129,8 +147,8 @@ class SQLiteDatabase(SQLiteDatastore):
 
     def _storage_error(self, error: Exception, cause: BaseException) -> StorageError:
         code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_CANTOPEN and not Path(self.path).exists():
-            return NotInstalled(f"there is no database {self.path}; create it with: appointments init")
+        if code == sqlite3.SQLITE_CANTOPEN and _is_missing(self.path):
+            return _not_there(self.path)
         if "no such table" in str(error):
             return NotInstalled(f"{self.path} holds no appointments; create what is needed with: appointments init")
         known = {
@@ -149,6 +167,20 @@ class SQLiteDatabase(SQLiteDatastore):
             ),
         }
         return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists says no as well where the folder may not be read
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _not_there(path: str) -> NotInstalled:
+    return NotInstalled(f"there is no database {path}; create it with: appointments init")
 
 
 def create_private_file(path: str) -> None:
