@@ -119,7 +119,7 @@ def test_rebuilds_killed_at_moments_of_chance_never_touch_what_serves_and_the_la
 ) -> None:
     rows, chance = projected_sample(durable_place, 3000), Random(7)
     killed = 0
-    for _ in range(4):
+    for _ in range(3):
         before = catalogue(durable_place)
         process = command(durable_place, "rebuild", "--processes", "1")
         wait_until(lambda: unfinished(durable_place) != [] or process.poll() is not None)  # noqa: B023
