@@ -28,6 +28,8 @@ from domain.identifiers import EventId
 EVENT_NAME: Final = "VCSessionScheduledEvent"
 PAYLOAD_VERSION: Final = 1
 
+_BLANK: Final = b" \t\r\n"  # what JSON calls blank; Python's own strip takes off more
+
 
 @dataclass(frozen=True, slots=True)
 class _EventData:
@@ -79,9 +81,9 @@ def as_json(content: bytes | str | Mapping[str, Any]) -> bytes:
         EnvelopeRefused: when JSON cannot express the object.
     """
     if isinstance(content, bytes):
-        return content.strip()
+        return content.strip(_BLANK)
     if isinstance(content, str):
-        return content.encode("utf-8", "surrogatepass").strip()
+        return content.encode("utf-8", "surrogatepass").strip(_BLANK)
     try:
         text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), default=_object)
     except (TypeError, ValueError, RecursionError) as error:
