@@ -13,6 +13,9 @@ from domain.recorders.base import StoredEnvelope
 from projections.schedule import Rows
 from projections.stores.base import Turn
 
+TABLES: Final = ("appointment", "talent_schedule", "coach_schedule")
+"""The read models; the names of their tables end in the number of the generation."""
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
