@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
 from eventsourcing.utils import register_topic
 
 from domain.databases import Database, Installation
+from domain.decision import Decision, decide
 from domain.door import as_json, read_envelope
 from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
@@ -220,71 +219,6 @@ def _read(item: Item) -> Envelope | Ignored:
     if item.too_large:
         raise EnvelopeRefused(RefusalCode.TOO_LARGE, expected="a smaller item", found=f"{item.length} bytes")
     return read_envelope(item.content)
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What becomes of the envelopes of one batch."""
-
-    new: list[Envelope]
-    duplicates: int
-    conflicts: list[Refused]
-
-
-def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId, StoredEnvelope]) -> Decision:
-    """Which envelopes are new, which repeat what is stored, and which contradict it. The first arrival wins."""
-    texts = {event_id: (one.appointment_id, one.text) for event_id, one in stored.items()}
-    new: list[Envelope] = []
-    duplicates = 0
-    conflicts: list[Refused] = []
-    for envelope, item in candidates:
-        first = texts.get(envelope.event_id)
-        if first is None:
-            texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
-            new.append(envelope)
-        elif first[0] == envelope.snapshot.id and has_same_event_data(first[1], envelope.text):
-            duplicates += 1
-        else:
-            conflicts.append(refused_by(_conflict(envelope, first[0]), item))
-    return Decision(new, duplicates, conflicts)
-
-
-def _conflict(envelope: Envelope, first_appointment_id: str) -> EnvelopeRefused:
-    is_same_appointment = first_appointment_id == envelope.snapshot.id
-    error = EnvelopeRefused(
-        RefusalCode.CONFLICT,
-        field="eventData" if is_same_appointment else "eventData.appointment.id",
-        expected=f"what envelope {envelope.event_id} said when it first came"
-        + ("" if is_same_appointment else f", the appointment {first_appointment_id!r}"),
-        found="other content" if is_same_appointment else repr(envelope.snapshot.id),
-    )
-    error.event_id, error.appointment_id = envelope.event_id, envelope.snapshot.id
-    return error
-
-
-def has_same_event_data(first: bytes, second: bytes) -> bool:
-    """Whether two envelopes say the same: equal as JSON values, so 1 equals 1.0 and `true` is not 1."""
-    return first == second or _is_equal(_event_data(first), _event_data(second))
-
-
-def _event_data(text: bytes) -> object:
-    # Decimal tells numbers apart that floats would round to the same.
-    return json.loads(text, parse_int=Decimal, parse_float=_number)["eventData"]
-
-
-def _number(digits: str) -> Decimal | tuple[str]:
-    try:
-        return Decimal(digits)
-    except InvalidOperation:
-        return (digits,)
-
-
-def _is_equal(first: object, second: object) -> bool:
-    if isinstance(first, dict) and isinstance(second, dict):
-        return first.keys() == second.keys() and all(_is_equal(first[key], second[key]) for key in first)
-    if isinstance(first, list) and isinstance(second, list):
-        return len(first) == len(second) and all(map(_is_equal, first, second))
-    return type(first) is type(second) and first == second
 
 
 def envelope_of(stored: StoredEnvelope) -> Envelope:

@@ -182,6 +182,8 @@ def _load(database: Database, builder: Builder, workers: Workers, generation: Ge
             watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
             watch.show("read and fold", sum_of.events, total)
             watch.show("load", sum_of.events, total)
+    for phase in ("read and fold", "load"):
+        watch.show(phase, total, total)  # positions have gaps, and pieces of an interrupted rebuild are not counted
     return sum_of
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from domain.decision import has_same_event_data
 from domain.door import read_envelope
 from domain.envelope import (
     AppointmentType,
@@ -22,7 +23,6 @@ from domain.envelope import (
     check_identifier,
 )
 from domain.errors import AppointmentsError, UsageError
-from domain.event_store import has_same_event_data
 from tests.builders import as_json, envelope
 
 EXAMPLE: Final = (Path(__file__).parent / "data" / "VCSessionScheduledEvent.v1.example.json").read_bytes()
