@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import quote
 
@@ -189,11 +190,13 @@ def test_a_statement_that_takes_too_long_is_one_clear_line_and_the_next_run_goes
 
 
 def test_queries_appends_and_projections_go_on_after_every_backend_was_terminated(postgres_place: Place) -> None:
-    events, projector, schedules = postgres_place.events(), postgres_place.projector(), postgres_place.schedules()
+    name = f"cut_{postgres_place.schema}"
+    place = replace(postgres_place, url=f"{postgres_place.url}&application_name={name}")
+    events, projector, schedules = place.events(), place.projector(), place.schedules()
     for event_id in (1, 2, 3):
         execute(
             postgres_place.url,
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'appointments'",
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = '{name}'",
         )
         events.append([as_json(envelope(event_id, id=f"a-{event_id}"))])
         assert projector.catch_up() == events.head()
