@@ -49,6 +49,8 @@ class _ContractEnvelope:
     eventData: _EventData  # noqa: N815
 
 
+_STORABLE: Final = "text without U+0000 and without lone surrogates"
+
 _CONTRACT: Final = TypeAdapter(_ContractEnvelope)
 
 # Only these make JSON that the fast parser accepts but the door does not; searching for them costs far less
@@ -114,6 +116,7 @@ def _read_carefully(text: bytes) -> Envelope | Ignored:
             return Ignored(name)
         _check_version(document)
         _check_text(document)
+        _check_overruled_text(text)
         return _envelope(_CONTRACT.validate_json(text), text)
     except ValidationError as error:
         refused = _refusal_of(error)
@@ -189,7 +192,19 @@ def _check_version(document: dict[str, Any]) -> None:
 def _check_text(document: object) -> None:
     for path, text in _texts(document, ""):
         if not is_storable(text):
-            _refuse(text, expected="text without U+0000 and without lone surrogates", field=path)
+            _refuse(text, expected=_STORABLE, field=path)
+
+
+def _check_overruled_text(text: bytes) -> None:
+    """Of equal keys the last wins; what the others say is no part of the document, yet would be stored."""
+    if b"\\u" in text:
+        for _, one in _texts(json.loads(text, parse_int=str, object_pairs_hook=_members), ""):
+            if not is_storable(one):
+                _refuse(one, expected=_STORABLE)
+
+
+def _members(pairs: list[tuple[str, Any]]) -> list[Any]:
+    return [member for pair in pairs for member in pair]
 
 
 def _texts(value: object, path: str) -> Iterator[tuple[str, str]]:

@@ -162,6 +162,13 @@ def test_u0000_and_lone_surrogates_are_refused_in_known_fields(bad: str, name: s
         assert (error.code, error.field) == (RefusalCode.INVALID_ENVELOPE, f"eventData.appointment.{name}")
 
 
+@pytest.mark.parametrize("bad", ["\\u0000", "\\ud800"])
+def test_u0000_and_lone_surrogates_are_refused_where_a_later_key_overrules_them_too(bad: str) -> None:
+    error = refused(as_json(envelope(7)).replace(b'"title":', b'"title":["%s"],"title":' % bad.encode()))
+    assert error.code == RefusalCode.INVALID_ENVELOPE
+    assert (error.event_id, error.appointment_id) == (7, "appointment-1")
+
+
 def test_an_appointment_id_that_cannot_be_stored_is_not_reported_as_one() -> None:
     assert refused(envelope(7, id="a\0b")).appointment_id is None
 
