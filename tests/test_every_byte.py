@@ -26,6 +26,7 @@ from tests.referee import OPTIONAL, REQUIRED
 
 _numbers = itertools.count(1)
 
+CORPUS = Path(__file__).parent / "data" / "fuzz_corpus"
 BOM = b"\xef\xbb\xbf"
 FRAGMENTS = (
     b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"1", b"-0", b"1e999", b"NaN", b"Infinity",
@@ -47,7 +48,7 @@ WORDS = st.sampled_from(
 
 @st.composite
 def near_envelopes(draw: st.DrawFn) -> bytes:
-    """An envelope of few ids, of which a field may be dropped or replaced; or one that is nobody's concern."""
+    """An envelope of few ids, of which a field may be dropped, replaced, or there twice."""
     one = envelope(draw(st.integers(1, 3)), id=draw(st.sampled_from(("appointment-1", "appointment-2"))))
     names: list[str] = [*REQUIRED, *OPTIONAL, "unknown"]
     places = [one, one["eventData"], one["eventData"]["appointment"]]
@@ -59,6 +60,8 @@ def near_envelopes(draw: st.DrawFn) -> bytes:
         else:
             place[name] = draw(WORDS | VALUES)
     text = json.dumps(one, indent=draw(st.sampled_from((None, None, 1))), ensure_ascii=draw(st.booleans()))
+    for name in draw(st.lists(st.sampled_from(("id", "eventData", "version", "status", "unknown")), max_size=1)):
+        text = text.replace(f'"{name}":', f'"{name}": {json.dumps(draw(WORDS | VALUES))}, "{name}":', 1)
     return text.encode("utf-8", "surrogatepass")
 
 
@@ -164,6 +167,13 @@ def test_the_same_holds_in_a_file_where_every_example_meets_the_envelopes_of_tho
 @given(content=files(), item_bytes_max=ITEM_BYTES)
 def test_the_same_holds_on_a_server(check: Check, content: bytes, item_bytes_max: int) -> None:
     check(content, item_bytes_max)
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+def test_the_files_that_the_fuzzer_begins_with_hold_too(path: Path) -> None:
+    with memory() as events:
+        check_bytes(events, path.read_bytes(), item_bytes_max=ITEM_BYTES_MAX, chunk_bytes=100)
+        check_fold(events)
 
 
 def test_of_what_is_too_large_the_first_64_kib_the_length_and_the_digest_are_kept(place: Place) -> None:
