@@ -51,6 +51,8 @@ class _ContractEnvelope:
 
 _STORABLE: Final = "text without U+0000 and without lone surrogates"
 
+_SHALLOW: Final = "JSON nested at most 200 deep"
+
 _CONTRACT: Final = TypeAdapter(_ContractEnvelope)
 
 # Only these make JSON that the fast parser accepts but the door does not; searching for them costs far less
@@ -164,9 +166,7 @@ def _parse(text: bytes) -> object:
 
 
 def _too_deep() -> EnvelopeRefused:
-    return EnvelopeRefused(
-        RefusalCode.MALFORMED_JSON, expected="JSON nested at most 200 deep", found="deeper nesting"
-    )
+    return EnvelopeRefused(RefusalCode.MALFORMED_JSON, expected=_SHALLOW, found="deeper nesting")
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -229,7 +229,9 @@ def _refusal_of(error: ValidationError) -> EnvelopeRefused:
     """The first complaint of pydantic in this product's words."""
     first = error.errors(include_url=False)[0]
     if first["type"] == "json_invalid":
-        return EnvelopeRefused(RefusalCode.MALFORMED_JSON, expected="JSON", found=str(first["ctx"]["error"]))
+        found = str(first["ctx"]["error"])
+        expected = next((limit for sign, limit in _LIMITS.items() if found.startswith(sign)), "JSON")
+        return EnvelopeRefused(RefusalCode.MALFORMED_JSON, expected=expected, found=found)
     missing = first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument")
     return EnvelopeRefused(
         RefusalCode.INVALID_ENVELOPE,
@@ -238,6 +240,9 @@ def _refusal_of(error: ValidationError) -> EnvelopeRefused:
         found=None if missing else _as_found(first["input"]),
     )
 
+
+_LIMITS: Final = {"recursion limit exceeded": _SHALLOW, "number out of range": "numbers of at most 4,300 digits"}
+"""What is expected where the parser says so."""
 
 _EXPECTED: Final = {
     "int_type": "an integer",

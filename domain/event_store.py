@@ -217,7 +217,9 @@ def _through_the_door(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]
 
 def _read(item: Item) -> Envelope | Ignored:
     if item.too_large:
-        raise EnvelopeRefused(RefusalCode.TOO_LARGE, expected="a smaller item", found=f"{item.length} bytes")
+        raise EnvelopeRefused(
+            RefusalCode.TOO_LARGE, expected="an item within --item-bytes-max", found=f"{item.length:,} bytes"
+        )
     return read_envelope(item.content)
 
 
