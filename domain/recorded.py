@@ -10,7 +10,6 @@ import msgspec
 
 from domain.envelope import Envelope, Snapshot, utc_moment
 
-_FIELDS: Final = tuple(one.name for one in dataclasses.fields(Snapshot))
 _TIMES: Final = ("created_at", "updated_at", "deleted_at", "start_date", "end_date")
 
 
@@ -25,20 +24,22 @@ def read_recorded(text: bytes) -> Envelope:
     except msgspec.ValidationError:
         # Of duplicate keys the last wins, whatever the others say; the fast way checks the others too.
         recorded = msgspec.convert(json.loads(text), _RECORDED.type)
-    fields = dict(zip(_FIELDS, msgspec.structs.astuple(recorded.eventData.appointment), strict=True))
+    appointment = recorded.eventData.appointment
     for name in _TIMES:
-        if fields[name] is not None:
-            fields[name] = utc_moment(fields[name])
-    return Envelope(recorded.id, utc_moment(recorded.createdAt), Snapshot(**fields), text)
+        if (time := getattr(appointment, name)) is not None:
+            setattr(appointment, name, utc_moment(time))
+    snapshot = msgspec.convert(appointment, Snapshot, from_attributes=True)
+    return Envelope(recorded.id, utc_moment(recorded.createdAt), snapshot, text)
 
 
 def _decoder() -> msgspec.json.Decoder[Any]:
     """Decodes the fields of a snapshot by their publisher's names and passes over everything else."""
     appointment = msgspec.defstruct(
-        "RecordedAppointment", list(map(_field, dataclasses.fields(Snapshot))), rename="camel"
+        "RecordedAppointment", list(map(_field, dataclasses.fields(Snapshot))), rename="camel", gc=False
     )
-    event_data = msgspec.defstruct("RecordedEventData", [("appointment", appointment)])
-    envelope = msgspec.defstruct("RecordedEnvelope", [("id", int), ("createdAt", str), ("eventData", event_data)])
+    event_data = msgspec.defstruct("RecordedEventData", [("appointment", appointment)], gc=False)
+    fields = [("id", int), ("createdAt", str), ("eventData", event_data)]
+    envelope = msgspec.defstruct("RecordedEnvelope", fields, gc=False)
     return msgspec.json.Decoder(envelope)
 
 
