@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,9 +18,13 @@ from domain import EventStore
 from domain.databases import open_database
 from domain.settings import locate
 from projections import Projector, Schedules
+from projections.cli import run
 from projections.stores import store_of
 from projections.stores.base import Store
 from tests.postgres_server import PostgresServer, postgres_server
+
+Ask = Callable[..., tuple[int, str, str]]
+"""One command's exit status, output and complaints."""
 
 settings.register_profile(
     "tests",
@@ -87,12 +91,20 @@ def sqlite_place(tmp_path: Path) -> Iterator[Place]:
 
 @pytest.fixture
 def postgres_place(postgres: PostgresServer) -> Iterator[Place]:
-    place = Place("postgresql", postgres.url, f"test_{os.getpid()}_{next(_numbers)}")
-    with place.closing:
-        yield place
-    with psycopg.connect(postgres.url, autocommit=True) as connection:
+    with own_schema(postgres.url) as schema:
+        place = Place("postgresql", postgres.url, schema)
+        with place.closing:
+            yield place
+
+
+@contextmanager
+def own_schema(url: str) -> Iterator[str]:
+    """The name of a schema that nobody else uses; dropped at the end of the block."""
+    schema = f"test_{os.getpid()}_{next(_numbers)}"
+    yield schema
+    with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET client_min_messages = warning")
-        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(place.schema or "")))
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(schema)))
 
 
 @pytest.fixture
@@ -176,3 +188,16 @@ def durable_place(request: pytest.FixtureRequest) -> Place:
     """Every backend that outlives a process."""
     found: Place = request.getfixturevalue(f"{request.param}_place")
     return found
+
+
+@pytest.fixture
+def ask(durable_place: Place, capfd: pytest.CaptureFixture[str]) -> Ask:
+    """Runs one command on an installation."""
+
+    def ask(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        status = run([*arguments, *durable_place.arguments])
+        out, complaints = capfd.readouterr()
+        return status, out, complaints
+
+    return ask

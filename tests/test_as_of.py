@@ -6,15 +6,13 @@ import itertools
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import given, settings
-from psycopg import sql
 
 from domain import EventStore
 from projections import Projector, Schedules
 from tests.builders import as_json, envelope
-from tests.conftest import Place
+from tests.conftest import Place, own_schema
 from tests.histories import histories, names
 from tests.reference import as_plain, expected_schedule, moment
 from tests.test_queries import ids, project
@@ -126,8 +124,5 @@ def test_in_a_file_every_past_schedule_equals_the_fold_of_what_was_published(
 def test_in_a_schema_every_past_schedule_equals_the_fold_of_what_was_published(
     postgres_place: Place, envelopes: list[dict[str, Any]]
 ) -> None:
-    schema = f"{postgres_place.schema}_{next(_numbers)}"
-    check_as_of(envelopes, postgres_place.url, schema)
-    with psycopg.connect(postgres_place.url, autocommit=True) as connection:
-        connection.execute("SET client_min_messages = warning")
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+    with own_schema(postgres_place.url) as schema:
+        check_as_of(envelopes, postgres_place.url, schema)

@@ -8,11 +8,9 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 
 from domain import EventStore
 from domain.appointment import Appointment
@@ -22,7 +20,7 @@ from projections import questions as questions_module
 from projections.questions import Window
 from projections.sample import sample_envelopes
 from tests.builders import as_json, envelope
-from tests.conftest import Place
+from tests.conftest import Place, own_schema
 from tests.histories import histories, names
 
 JULY: Window = {"start": datetime(2023, 7, 10, 9, tzinfo=UTC), "end": datetime(2023, 7, 12, tzinfo=UTC)}
@@ -111,11 +109,8 @@ def test_a_copy_of_a_file_follows_the_feed(
 def test_a_copy_of_a_schema_follows_the_feed(
     postgres_place: Place, envelopes: list[dict[str, Any]], steps: list[str]
 ) -> None:
-    schema = f"{postgres_place.schema}_{next(_numbers)}"
-    follow_a_history(postgres_place.url, schema, envelopes, steps)
-    with psycopg.connect(postgres_place.url, autocommit=True) as connection:
-        connection.execute("SET client_min_messages = warning")
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+    with own_schema(postgres_place.url) as schema:
+        follow_a_history(postgres_place.url, schema, envelopes, steps)
 
 
 def test_a_feed_is_complete_while_several_projectors_take_turns(durable_place: Place) -> None:

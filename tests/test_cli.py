@@ -11,17 +11,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import pytest
 
 from projections.cli import COMMANDS, run
 from tests.builders import APPOINTMENT, COACH, TALENT, as_json, as_lines, envelope
-from tests.conftest import Place
+from tests.conftest import Ask, Place
 
 EXAMPLE = Path(__file__).parent / "data" / "VCSessionScheduledEvent.v1.example.json"
 
-Ask: TypeAlias = Callable[..., tuple[int, str, str]]
 
 FIELDS = [
     "id", "talent_id", "coach_id", "status", "title", "description", "start_date", "end_date", "appointment_type",
@@ -51,18 +50,6 @@ HISTORY = [
     envelope(6, id="appointment-5", status="DONE", appointmentType="PART_ONE", subphaseId="subphase-1"),
     envelope(7, id="appointment-5", status="DONE", deletedAt="2023-07-03T00:00:00Z"),
 ]
-
-
-@pytest.fixture
-def ask(durable_place: Place, capfd: pytest.CaptureFixture[str]) -> Ask:
-    """Runs one command on an installation; gives its status, its output and its complaints."""
-
-    def ask(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments, *durable_place.arguments])
-        out, complaints = capfd.readouterr()
-        return status, out, complaints
-
-    return ask
 
 
 @pytest.fixture

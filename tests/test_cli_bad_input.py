@@ -9,18 +9,16 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeAlias
 
 import pytest
 
 from projections import verify
 from projections.cli import run
 from tests.builders import TALENT, as_json, as_lines, envelope
-from tests.conftest import Place
+from tests.conftest import Ask, Place
 
 MIB = 1024 * 1024
 
-Ask: TypeAlias = Callable[..., tuple[int, str, str]]
 
 ENVELOPES = [envelope(1), envelope(2, id="appointment-2"), envelope(3, id="appointment-3", talentId="talent-2")]
 
@@ -39,16 +37,10 @@ sys.exit(status)
 
 
 @pytest.fixture
-def ask(durable_place: Place, capfd: pytest.CaptureFixture[str]) -> Ask:
-    """Runs one command on an installation with a few appointments; gives its status, output and complaints."""
+def ask(ask: Ask, durable_place: Place) -> Ask:
+    """Runs one command on an installation with a few appointments."""
     durable_place.events().append([as_json(one) for one in ENVELOPES])
     durable_place.projector().catch_up()
-
-    def ask(*arguments: str) -> tuple[int, str, str]:
-        status = run([*arguments, *durable_place.arguments])
-        out, complaints = capfd.readouterr()
-        return status, out, complaints
-
     return ask
 
 

@@ -23,7 +23,7 @@ from projections import verify
 from projections.cli import run
 from projections.sample import sample_envelopes
 from tests.builders import COACH, TALENT, as_json, as_lines, envelope
-from tests.conftest import Place
+from tests.conftest import Ask, Place
 from tests.test_cli_bad_input import MEASURED, MIB
 from tests.test_cli_for_people import CONTROLS, commands, in_a_pipe, on_terminal
 
@@ -48,19 +48,6 @@ DIRECTIONS = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068
 TERMINAL = "\x1b]0;owned\x07\x1b[2J\x1bP1$r\x1b\\\x9b31m\x08\x7f\r"
 HOSTILE = f"{TERMINAL}{DIRECTIONS}gnp.exe"
 COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-
-Ask = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def ask(durable_place: Place, capfd: pytest.CaptureFixture[str]) -> Ask:
-    def ask(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        status = run([*arguments, *durable_place.arguments])
-        out, complaints = capfd.readouterr()
-        return status, out, complaints
-
-    return ask
 
 
 @pytest.fixture

@@ -6,17 +6,15 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 
 from domain import EventStore
 from projections import Projector, Schedules
 from projections import projector as projector_module
 from tests.builders import as_json
-from tests.conftest import Place
+from tests.conftest import Place, own_schema
 from tests.histories import histories, names
 from tests.readmodels import check_read_models, rows_held, without_positions
 from tests.reference import as_plain, expected_schedule
@@ -101,8 +99,5 @@ def test_in_a_file_the_rows_depend_on_the_set_of_envelopes_alone(
 @settings(max_examples=15)
 @given(delivery=deliveries())
 def test_in_a_schema_the_rows_depend_on_the_set_of_envelopes_alone(postgres_place: Place, delivery: Delivery) -> None:
-    schema = f"{postgres_place.schema}_{next(_numbers)}"
-    check_law(delivery, postgres_place.url, schema)
-    with psycopg.connect(postgres_place.url, autocommit=True) as connection:
-        connection.execute("SET client_min_messages = warning")
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+    with own_schema(postgres_place.url) as schema:
+        check_law(delivery, postgres_place.url, schema)

@@ -9,17 +9,15 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import psycopg
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from psycopg import sql
 
 from domain.errors import NotInstalled, RebuildFailed, RebuildRunning, VersionMismatch
 from projections import Progress, verify
 from projections.cli import run
 from tests.builders import envelope
-from tests.conftest import Place
+from tests.conftest import Place, own_schema
 from tests.generations import (
     append_sample,
     builder,
@@ -112,11 +110,8 @@ def test_any_history_in_a_file_is_rebuilt_as_it_was_projected(
 def test_any_history_in_a_schema_is_rebuilt_as_it_was_projected(
     postgres_place: Place, envelopes: list[dict[str, Any]], projected: int
 ) -> None:
-    schema = f"{postgres_place.schema}_{next(_numbers)}"
-    rebuild_a_history(postgres_place.url, schema, envelopes, projected)
-    with psycopg.connect(postgres_place.url, autocommit=True) as connection:
-        connection.execute("SET client_min_messages = warning")
-        connection.execute(sql.SQL("DROP SCHEMA {} CASCADE").format(sql.Identifier(schema)))
+    with own_schema(postgres_place.url) as schema:
+        rebuild_a_history(postgres_place.url, schema, envelopes, projected)
 
 
 def test_a_number_is_never_used_again_and_only_the_previous_generation_is_kept(place: Place) -> None:
