@@ -20,6 +20,8 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests.campaigns.processes import end_on_sigterm
+
 CORPUS = Path(__file__).parent.parent / "data" / "fuzz_corpus"
 INPUT_BYTES_MAX = 4096
 INPUT_SECONDS_MAX = 30
@@ -130,6 +132,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.folder is not None:
         search(options.folder, seconds=options.seconds, seed=options.seed)
+    end_on_sigterm()
     figures, findings = run_search(seconds=options.seconds, seed=options.seed)
     for name, value in figures.items():
         print(f"{name:36} {value:>12}")
