@@ -91,8 +91,8 @@ def rebuild(
 ) -> RebuildReport:
     """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
 
-    A rebuild that was interrupted is gone on with, unless `restart`. On PostgreSQL `processes` load and
-    verify at once, as many as there are cores unless said otherwise.
+    A rebuild that was interrupted is gone on with, unless `restart`. So many `processes` load and verify
+    at once, as many as there are cores unless said otherwise.
 
     Raises:
         RebuildRunning: another one is under way.
@@ -172,7 +172,7 @@ def _begin_or_resume(database: Database, builder: Builder, *, restart: bool) -> 
 
 
 def _load(database: Database, builder: Builder, workers: Workers, generation: Generation, watch: _Watch) -> Loaded:
-    """Loads every piece that is not loaded yet, on PostgreSQL by several processes."""
+    """Loads every piece that is not loaded yet."""
     total = EventStore(database).head()
     sum_of = Loaded(0, 0, 0.0, 0.0)
     watch.show("read and fold", 0, total)
@@ -189,7 +189,7 @@ def _load(database: Database, builder: Builder, workers: Workers, generation: Ge
 
 def _loaded(builder: Builder, workers: Workers, generation: Generation) -> Generator[Loaded, None, None]:
     pieces = builder.pieces(generation)
-    if workers.count == 1 or len(pieces) < 2:
+    if not workers.are_worth(pieces):
         return (load_piece(builder, generation, piece) for piece in pieces)
     return workers.run(load_piece, [(generation, piece) for piece in pieces])
 

@@ -134,11 +134,11 @@ def _parts(
         yield from _checked(snapshot, _sampled(snapshot, sample))
         return
     pieces = pieces_up_to(builder, min(snapshot.position, snapshot.head))
-    if workers.count == 1 or len(pieces) < 2:
+    token = snapshot.share() if workers.are_worth(pieces) else None
+    if token is None:
         for piece in pieces:
             yield from _checked(snapshot, snapshot.streams(piece))
         return
-    token = snapshot.share()
     yield from workers.run(check_piece, [(generation, token, piece) for piece in pieces])
 
 

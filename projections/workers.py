@@ -22,14 +22,21 @@ from projections.stores.building import Builder
 Result = TypeVar("Result")
 
 
+_PIECES_MIN: Final = 4
+"""Fewer pieces are done before a process has started."""
+
+
 class Workers:
     """Processes on one installation, as many as asked for or as there are cores; started when there is work."""
 
     def __init__(self, location: Location, count: int | None = None) -> None:
         self._location = location
         self._executor: ProcessPoolExecutor | None = None
-        self.count = (count or os.cpu_count() or 1) if location.backend == "postgresql" else 1
-        """1 stands for the calling process itself: then `run` is not for use."""
+        self._count = 1 if location.backend == "memory" else (count or os.cpu_count() or 1)
+
+    def are_worth(self, pieces: Sequence[object]) -> bool:
+        """Whether there is work for several; else the calling process does it itself, and `run` is not for use."""
+        return self._count > 1 and len(pieces) >= _PIECES_MIN
 
     def run(self, work: Callable[..., Result], pieces: Sequence[tuple[object, ...]]) -> Generator[Result, None, None]:
         """Calls the function with a builder and the arguments of each piece; results come in any order.
@@ -59,7 +66,7 @@ class Workers:
         if self._executor is None:
             # Spawned, not forked: a forked process would share the connections of this one.
             self._executor = ProcessPoolExecutor(
-                self.count, mp_context=get_context("spawn"), initializer=_begin, initargs=(self._location,)
+                self._count, mp_context=get_context("spawn"), initializer=_begin, initargs=(self._location,)
             )
         return self._executor
 

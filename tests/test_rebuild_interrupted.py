@@ -211,7 +211,7 @@ def test_a_disk_that_fills_in_any_phase_is_one_line_and_space_lets_the_rebuild_b
     sqlite_place: Place, phase: str
 ) -> None:
     rows = projected_sample(sqlite_place)
-    with held_rebuild(sqlite_place) as rebuild:
+    with held_rebuild(sqlite_place, "--processes", "1") as rebuild:
         done = rebuild.until(phase)
         resource.prlimit(rebuild.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         status, _, complaints = rebuild.go_on()

@@ -6,20 +6,20 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
 from domain.errors import StorageError
-from domain.identifiers import AppointmentId, Generation, Position
+from domain.identifiers import Generation
 from projections import Difference, DifferencesFound, Progress, rebuild, verify
 from projections.cli import run
 from projections.commands import rebuilding
-from projections.schedule import AppointmentRow, ScheduleRow, Side
-from projections.stores.postgres_building import PostgresBuilder
+from projections.schedule import Side
 from projections.verify import verification
 from tests.builders import as_json, envelope
 from tests.conftest import Place
+from tests.damage import At, body_of, change, put, remove, set_position, where
 from tests.generations import (
     TABLES,
     append_sample,
@@ -39,14 +39,6 @@ HISTORY = [
     envelope(2, id="b", subphaseId="subphase-1"),
     envelope(3, id="a", talentId="talent-2", coachId="coach-2"),
 ]
-
-
-class At(NamedTuple):
-    """Which row is damaged: its table, its appointment, and whose schedule it is in."""
-
-    table: str
-    appointment_id: str
-    owner_id: str | None = None
 
 
 B_ITSELF = At("appointment", "b")
@@ -73,85 +65,8 @@ COLUMNS: dict[str, Any] = {
 }
 
 
-def owner_column(table: str) -> str:
-    return {"talent_schedule": "talent_id", "coach_schedule": "coach_id"}[table]
-
-
-def change(place: Place, at: At, *, generation: int = 1, **columns: object) -> None:
-    """Changes columns of one row."""
-    if place.backend == "memory":
-        rows, key = _rows_in_memory(place, at, generation)
-        rows[key] = rows[key]._replace(**columns)
-        return
-    where, keys = _where(at)
-    changes = ", ".join(f"{name} = ?" for name in columns)
-    execute(place, f"UPDATE {at.table}_{generation} SET {changes} WHERE {where}", *columns.values(), *keys)
-
-
-def remove(place: Place, at: At, *, generation: int = 1) -> None:
-    if place.backend == "memory":
-        rows, key = _rows_in_memory(place, at, generation)
-        del rows[key]
-        return
-    where, keys = _where(at)
-    execute(place, f"DELETE FROM {at.table}_{generation} WHERE {where}", *keys)
-
-
-def put(place: Place, at: At, *, generation: int = 1) -> None:
-    """Puts one row too many: a tombstone, or an appointment without revisions."""
-    row = (
-        AppointmentRow(AppointmentId(at.appointment_id), Position(1), "{}")
-        if at.owner_id is None
-        else ScheduleRow(at.owner_id, AppointmentId(at.appointment_id), Position(1), *[None] * 8)
-    )
-    if place.backend == "memory":
-        rows, key = _rows_in_memory(place, at, generation)
-        rows[key] = row
-        return
-    names = (
-        ["appointment_id", "position", "body"] if at.owner_id is None else [owner_column(at.table), *row._fields[1:]]
-    )
-    marks = ", ".join("?" for _ in names)
-    execute(place, f"INSERT INTO {at.table}_{generation} ({', '.join(names)}) VALUES ({marks})", *row)
-
-
-def _where(at: At) -> tuple[str, list[str]]:
-    if at.owner_id is None:
-        return "appointment_id = ?", [at.appointment_id]
-    return f"appointment_id = ? AND {owner_column(at.table)} = ?", [at.appointment_id, at.owner_id]
-
-
-def _rows_in_memory(place: Place, at: At, generation: int) -> tuple[dict[str, Any], str]:
-    tables = read_models(place).generations[Generation(generation)]
-    if at.owner_id is None:
-        return tables.appointments, at.appointment_id
-    side = Side.TALENT if at.table == "talent_schedule" else Side.COACH
-    return tables.schedules[side].setdefault(at.owner_id, {}), at.appointment_id
-
-
-def set_position(place: Place, found: int, *, generation: int = 1) -> None:
-    if place.backend == "memory":
-        object.__setattr__(read_models(place).generations[Generation(generation)].info, "position", found)
-    else:
-        execute(place, "UPDATE generation SET position = ? WHERE number = ?", found, generation)
-
-
-def body_of(place: Place, at: At) -> dict[str, Any]:
-    [body] = [
-        row[-1]
-        for row in held(place, 1)[at.table]
-        if at.appointment_id in row[:2] and (at.owner_id is None or row[0] == at.owner_id)
-    ]
-    document: dict[str, Any] = json.loads(body)
-    return document
-
-
 def verified(place: Place) -> list[Difference]:
     return verify(place.url, schema=place.schema)
-
-
-def where(differences: list[Difference]) -> set[tuple[str, str | None, str | None, str]]:
-    return {(one.table, one.appointment_id, one.owner_id, one.field) for one in differences}
 
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -408,26 +323,3 @@ def test_verify_finds_nothing_wrong_while_envelopes_are_appended_and_followed(pl
         following.join()
     assert verified(place) == []
     assert position(place, 1) == events.head()
-
-
-def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_process_finds(
-    postgres_place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    events, projector = postgres_place.events(), postgres_place.projector()
-    events.append(as_json(envelope(number, id=f"appointment-{number % 50:02}")) for number in range(1, 201))
-    projector.catch_up()
-    for one in ("appointment-07", "appointment-41"):
-        change(postgres_place, At("appointment", one), position=1)
-        remove(postgres_place, At("talent_schedule", one, "talent-1"))
-    alone = verification(postgres_place.url, schema=postgres_place.schema)
-    monkeypatch.setattr(PostgresBuilder, "piece_events", 20)
-
-    def append_more(done: int, total: int) -> None:
-        assert done <= total == 50
-        events.append([as_json(envelope(1000 + done, id=f"appointment-{done}"))])
-        projector.catch_up()
-
-    shared = verification(postgres_place.url, schema=postgres_place.schema, progress=append_more)
-    assert shared.checked == alone.checked == 50
-    assert len(shared.differences) == 4
-    assert sorted(map(str, shared.differences)) == sorted(map(str, alone.differences))

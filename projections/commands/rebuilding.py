@@ -20,7 +20,7 @@ def rebuild(
     as_json: Json = False,
     restart: Annotated[bool, typer.Option("--restart", help="Do not go on with an unfinished rebuild.")] = False,
     processes: Annotated[
-        int | None, typer.Option("--processes", min=1, metavar="N", help="How many load at once on PostgreSQL.")
+        int | None, typer.Option("--processes", min=1, metavar="N", help="How many load and verify at once.")
     ] = None,
 ) -> None:
     """Makes the next generation from history, verifies it, and switches readers to it at once."""

@@ -97,7 +97,7 @@ class Snapshot(Protocol):
     head: Position
 
     def share(self) -> str | None:
-        """A token by which other processes open this very view while it is open; None where none can."""
+        """A token by which other processes open an equal view while this one is open; None where none can."""
 
     def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
         """The envelopes of a range of appointments, stream by stream, each by event id."""
@@ -161,4 +161,4 @@ class Builder(Protocol):
         """Drops the tables of a generation and notes it in the catalogue; harmless when repeated."""
 
     def snapshot(self, generation: Generation, *, token: str | None = None) -> AbstractContextManager[Snapshot]:
-        """Opens an unchanging view; with the token of another one, the same."""
+        """Opens an unchanging view; with the token of another one, an equal one."""

@@ -161,17 +161,19 @@ class SQLiteBuilder:
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[SQLiteSnapshot]:
         """See `Builder.snapshot`."""
-        del token  # this view is not shared
         with self._database.snapshot() as cursor:
-            [position, head] = cursor.execute(
+            [position, state, head] = cursor.execute(
                 """
-                SELECT position, (SELECT COALESCE(MAX(rowid), 0) FROM stored_events)
+                SELECT position, state, (SELECT COALESCE(MAX(rowid), 0) FROM stored_events)
                 FROM generation
                 WHERE number = ?
                 """,
                 (generation,),
             ).fetchone()
-            yield SQLiteSnapshot(cursor, generation, position, head)
+            snapshot = SQLiteSnapshot(cursor, generation, position, head, GenerationState(state))
+            if token not in (None, snapshot.share()):
+                raise StorageError(f"generation {generation} changed while it was checked; run it again")
+            yield snapshot
 
 
 class SQLiteSwitchTurn(SQLiteTurn):

@@ -10,6 +10,7 @@ from typing import Any, Final
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
 from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores.base import GenerationState
 from projections.stores.building import TABLES, Piece
 
 _PORTION_ROWS: Final = 1000
@@ -60,14 +61,27 @@ _ALL_SCHEDULE_ROWS: Final = """
 class SQLiteSnapshot:
     """See `Snapshot`."""
 
-    def __init__(self, cursor: sqlite3.Cursor, generation: Generation, position: Position, head: Position) -> None:
+    def __init__(
+        self,
+        cursor: sqlite3.Cursor,
+        generation: Generation,
+        position: Position,
+        head: Position,
+        state: GenerationState,
+    ) -> None:
         self._cursor = cursor
         self._generation = generation
         self.position = position
         self.head = head
+        self._state = state
 
-    def share(self) -> None:
-        """See `Snapshot.share`."""
+    def share(self) -> str | None:
+        """See `Snapshot.share`.
+
+        SQLite shares no snapshot. But history up to a position never changes, and a generation that is being built
+        changes only together with its position: at the same position every view of both is the same.
+        """
+        return str(self.position) if self._state is GenerationState.BUILDING else None
 
     def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""
