@@ -4,35 +4,45 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
-from collections.abc import Callable, Generator, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from multiprocessing import get_context, parent_process, resource_tracker
-from threading import Thread
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import suppress
+from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
 from domain.databases import open_database
 from domain.errors import RebuildFailed
 from domain.settings import Location
 from projections.stores import builder_of
-from projections.stores.building import Builder
 
 Result = TypeVar("Result")
-
 
 _PIECES_MIN: Final = 4
 """Fewer pieces are done before a process has started."""
 
+_BEGIN: Final = """
+import pickle, sys
+sys.path[:] = pickle.load(sys.stdin.buffer)
+from projections.workers import serve
+serve()
+"""
+
 
 class Workers:
-    """Processes on one installation, as many as asked for or as there are cores; started when there is work."""
+    """Processes on one installation, as many as asked for or as there are cores; started when there is work.
+
+    Each is a fresh interpreter that knows nothing of the caller's program, so a script needs no main guard.
+    """
 
     def __init__(self, location: Location, count: int | None = None) -> None:
         self._location = location
-        self._executor: ProcessPoolExecutor | None = None
         self._count = 1 if location.backend == "memory" else (count or os.cpu_count() or 1)
+        self._processes: list[_Process] = []
+        self._free: SimpleQueue[_Process] = SimpleQueue()
+        self._threads = ThreadPoolExecutor(self._count)
 
     def are_worth(self, pieces: Sequence[object]) -> bool:
         """Whether there is work for several; else the calling process does it itself, and `run` is not for use."""
@@ -43,62 +53,80 @@ class Workers:
 
         What a piece raises is raised here, and no further piece begins.
         """
-        futures: list[Future[Result]] = []
+        while len(self._processes) < self._count:
+            self._processes.append(_Process(self._location))
+            self._free.put(self._processes[-1])
+        futures: list[Future[Result]] = [self._threads.submit(self._do, work, piece) for piece in pieces]
         try:
-            with _interrupts_kept_here():
-                futures.extend(self._open().submit(_work, work, piece) for piece in pieces)
             for future in as_completed(futures):
                 yield future.result()
-        except BrokenProcessPool as error:
-            raise RebuildFailed(
-                "a working process was killed, perhaps for want of memory; what was loaded is kept, run it again"
-            ) from error
         finally:
             for future in futures:
                 future.cancel()
 
     def close(self) -> None:
         """Ends the processes, each after the piece it is at."""
-        if self._executor is not None:
-            self._executor.shutdown(cancel_futures=True)
+        self._threads.shutdown()
+        for process in self._processes:
+            process.close()
 
-    def _open(self) -> ProcessPoolExecutor:
-        if self._executor is None:
-            # Spawned, not forked: a forked process would share the connections of this one.
-            self._executor = ProcessPoolExecutor(
-                self._count, mp_context=get_context("spawn"), initializer=_begin, initargs=(self._location,)
-            )
-        return self._executor
-
-
-@contextmanager
-def _interrupts_kept_here() -> Iterator[None]:
-    """Processes started in this block never see a Ctrl-C: this one says, once, that it ended."""
-    resource_tracker.ensure_running()  # with the first process it would start, and let interrupts in again
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    def _do(self, work: Callable[..., Any], arguments: tuple[object, ...]) -> Any:
+        process = self._free.get()
+        try:
+            return process.do(work, arguments)
+        finally:
+            self._free.put(process)
 
 
-_builder: Final[list[Builder]] = []
+class _Process:
+    """A worker at the other end of two pipes. It ends when the pipe to it does, however this process ends."""
+
+    def __init__(self, location: Location) -> None:
+        # In a process group of its own it never sees a Ctrl-C: the caller says, once, that it ended.
+        self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
+            [sys.executable, "-c", _BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
+        )
+        self._send(sys.path)
+        self._send(location)
+
+    def do(self, work: Callable[..., Any], arguments: tuple[object, ...]) -> Any:
+        """Gives the result of the call in that process, or raises what it raised."""
+        assert self._process.stdout is not None  # noqa: S101 - for the type checker
+        try:
+            self._send((work, arguments))
+            is_done, result = pickle.load(self._process.stdout)  # noqa: S301 - our own process
+        except (OSError, EOFError, pickle.UnpicklingError) as error:
+            raise RebuildFailed(
+                "a working process was killed, perhaps for want of memory; what was loaded is kept, run it again"
+            ) from error
+        if is_done:
+            return result
+        raise result
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._process.communicate()
+
+    def _send(self, value: object) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - for the type checker
+        with suppress(BrokenPipeError):  # found out when the answer is awaited
+            pickle.dump(value, self._process.stdin)
+            self._process.stdin.flush()
 
 
-def _begin(location: Location) -> None:
+def serve() -> None:
+    """Does what comes through standard input, until its end; what is printed meanwhile goes to standard error."""
+    source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    builder = builder_of(open_database(pickle.load(source)))  # noqa: S301 - from the process that started this one
     gc.freeze()  # a piece makes many values and no cycles: looking for them took an eighth of the time
     gc.set_threshold(200_000, 50, 50)
-    Thread(target=_end_with_parent, daemon=True).start()
-    _builder.append(builder_of(open_database(location)))
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent is gone, also by SIGKILL: else it would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _work(work: Callable[..., Any], arguments: tuple[object, ...]) -> Any:
-    return work(_builder[0], *arguments)
+    with suppress(EOFError):
+        while True:
+            work, arguments = pickle.load(source)  # noqa: S301 - the same
+            try:
+                answer = (True, work(builder, *arguments))
+            except Exception as error:  # noqa: BLE001 - raised again by the caller
+                answer = (False, error)
+            pickle.dump(answer, target)
+            target.flush()

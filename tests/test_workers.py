@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from domain.errors import StorageError
@@ -72,3 +76,24 @@ def test_a_view_of_a_file_is_shared_only_while_nobody_changes_what_it_shows(sqli
     adapter.finish(generation, Position(5))
     with pytest.raises(StorageError, match="changed while it was checked"), adapter.snapshot(generation, token=token):
         pass
+
+
+SCRIPT = """
+import sys
+from domain import EventStore
+from projections import rebuild
+from projections.sample import sample_envelopes
+from projections.stores.sqlite_building import SQLiteBuilder
+
+SQLiteBuilder.piece_events = 50
+with EventStore.open(sys.argv[1]) as events:
+    events.append(sample_envelopes(500))
+print(rebuild(sys.argv[1], processes=2).events)
+"""
+
+
+def test_a_script_without_a_main_guard_may_rebuild(sqlite_place: Place, tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    done = subprocess.run([sys.executable, script, sqlite_place.url], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "500\n", "")
