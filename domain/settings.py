@@ -43,13 +43,17 @@ class Location:
 
 
 def locate(url: str | None = None, *, schema: str | None = None) -> Location:
-    """Reads a database URL and a schema name, each else from the environment, else the default.
+    """Reads a database URL and a schema name, each where not given from the environment, else the default.
+
+    An empty text given is refused: an unset variable of a shell would else lead to another database.
 
     Raises:
         UsageError: the URL is of no known form, or the schema is not a plain SQL name.
     """
-    url = url or os.environ.get("APPOINTMENTS_DB") or URL_DEFAULT
-    schema = schema or os.environ.get("APPOINTMENTS_SCHEMA") or SCHEMA_DEFAULT
+    if url is None:
+        url = os.environ.get("APPOINTMENTS_DB") or URL_DEFAULT
+    if schema is None:
+        schema = os.environ.get("APPOINTMENTS_SCHEMA") or SCHEMA_DEFAULT
     if _SCHEMA_NAME.fullmatch(schema) is None:
         raise UsageError(f"expected a schema of letters, digits and underscores, at most 48, found {schema[:60]!r}")
     if url.startswith(("postgresql://", "postgres://")):

@@ -138,3 +138,10 @@ def test_a_bad_schema_from_the_environment_is_refused(monkeypatch: pytest.Monkey
 def test_a_usage_error_is_one_of_ours_and_a_value_error() -> None:
     assert issubclass(UsageError, AppointmentsError)
     assert issubclass(UsageError, ValueError)
+
+
+def test_an_empty_text_is_refused_where_it_was_given_on_purpose() -> None:
+    with pytest.raises(UsageError, match="expected a database URL"):
+        locate("")
+    with pytest.raises(UsageError, match="expected a schema"):
+        locate("memory:name", schema="")
