@@ -91,6 +91,9 @@ class Input:
             rest = chunk
             while rest:
                 if unzip.eof:
+                    rest = rest.lstrip(b"\0")  # tapes and block devices pad with zeros, and gzip passes over them
+                    if not rest:
+                        break
                     unzip = zlib.decompressobj(wbits=_GZIP)
                 if portion := unzip.decompress(rest, _CHUNK_BYTES):
                     yield portion

@@ -162,7 +162,7 @@ def read(path: Path) -> list[bytes]:
 
 def test_a_zipped_file_is_unzipped_through_all_its_members(tmp_path: Path) -> None:
     path = tmp_path / "envelopes.jsonl.gz"
-    path.write_bytes(gzip.compress(b'{"a":1}\n{"b"') + gzip.compress(b":2}\n") + gzip.compress(b""))
+    path.write_bytes(gzip.compress(b'{"a":1}\n{"b"') + gzip.compress(b":2}\n") + gzip.compress(b"") + bytes(512))
     assert read(path) == [b'{"a":1}', b'{"b":2}']
 
 
