@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 import pytest
@@ -55,12 +55,13 @@ def asked_of_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[by
         yield asked
 
 
+@pytest.mark.parametrize("what_the_planner_knows", ["ANALYZE", "VACUUM"])
 def test_no_question_scans_a_table_of_events_or_rows_on_postgresql(
-    postgres_place: Place, monkeypatch: pytest.MonkeyPatch
+    postgres_place: Place, monkeypatch: pytest.MonkeyPatch, what_the_planner_knows: LiteralString
 ) -> None:
     schedules = fill(postgres_place)
     with psycopg.connect(postgres_place.url, autocommit=True) as connection:
-        connection.execute("ANALYZE")
+        connection.execute(what_the_planner_knows)
         for name, question in QUESTIONS.items():
             with asked_of_postgres(monkeypatch) as asked:
                 question(schedules)

@@ -112,10 +112,17 @@ _CHANGES: Final = """
     AND position > %(after)s
 """
 
+# Stream by stream, whatever PostgreSQL believes of the tables: OFFSET 0 forbids it to join in another way. The
+# library's column has the collation of the database, and an index serves only comparisons under its own.
 _STREAMS: Final = """
     SELECT event.notification_id, event.originator_version, event.originator_id, event.topic, event.state
     FROM {schema}.{side}_schedule_{generation} AS schedule
-    JOIN {schema}.stored_events AS event ON event.originator_id = schedule.appointment_id
+    CROSS JOIN LATERAL (
+        SELECT notification_id, originator_version, originator_id, topic, state
+        FROM {schema}.stored_events
+        WHERE originator_id = schedule.appointment_id COLLATE "default"
+        OFFSET 0
+    ) AS event
     WHERE schedule.{side}_id = %(owner_id)s
     AND event.notification_id <= (SELECT position FROM {schema}.generation WHERE number = {generation})
 """

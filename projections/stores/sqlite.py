@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from importlib import resources
 from threading import Event
 from typing import Any, Final
@@ -53,7 +54,7 @@ _STAMP: Final = """
 _NOTHING: Final = "SELECT NULL AS no_answer"
 
 _SCHEDULE: Final = """
-    SELECT body, sort_key, appointment_id
+    SELECT body
     FROM (
         SELECT body, appointment_id, COALESCE(:direction * starts_at, :undated) AS sort_key
         FROM {side}_schedule_{generation}
@@ -237,7 +238,7 @@ class SQLiteStore:
         """The stamp and the rows of an answer, both of the generation that serves."""
         while True:
             generation = self._believed
-            statement = _STAMP.format(answer=answer, generation=generation).format(side=side, generation=generation)
+            statement = _question(answer, side, generation)
             try:
                 with self._database.reading() as cursor:
                     rows = cursor.execute(statement, parameters).fetchall()
@@ -249,6 +250,11 @@ class SQLiteStore:
             if not rows and serving == generation:
                 raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
             self._believed = serving
+
+
+@cache
+def _question(answer: str, side: Side, generation: Generation) -> str:
+    return _STAMP.format(answer=answer, generation=generation).format(side=side, generation=generation)
 
 
 class SQLiteTurn:
