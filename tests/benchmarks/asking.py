@@ -33,7 +33,7 @@ SELECT_WINDOW = """
 """
 SELECT_STREAMS = """
     SELECT state FROM stored_events
-    WHERE originator_id IN (SELECT appointment_id FROM talent_schedule_1 WHERE talent_id = %s)
+    WHERE originator_id IN (SELECT appointment_id COLLATE "default" FROM talent_schedule_1 WHERE talent_id = %s)
     ORDER BY originator_id, originator_version
 """
 
@@ -67,7 +67,9 @@ def _bare(backend: str, url: str, schema: str) -> Iterator[Fetch]:
     """Fetches rows with the driver alone."""
     if backend == "sqlite":
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        yield lambda statement, *parameters: connection.execute(statement.replace("%s", "?"), parameters).fetchall()
+        yield lambda statement, *parameters: connection.execute(
+            statement.replace("%s", "?").replace('COLLATE "default"', ""), parameters
+        ).fetchall()
         connection.close()
         return
     with psycopg.connect(url, autocommit=True) as server:
