@@ -67,9 +67,12 @@ def _bare(backend: str, url: str, schema: str) -> Iterator[Fetch]:
     """Fetches rows with the driver alone."""
     if backend == "sqlite":
         connection = sqlite3.connect(url.removeprefix("sqlite:///"))
-        yield lambda statement, *parameters: connection.execute(
-            statement.replace("%s", "?").replace('COLLATE "default"', ""), parameters
-        ).fetchall()
+
+        def fetch(statement: str, *parameters: Any) -> list[Any]:
+            spoken = statement.replace("%s", "?").replace('COLLATE "default"', "")
+            return connection.execute(spoken, parameters).fetchall()
+
+        yield fetch
         connection.close()
         return
     with psycopg.connect(url, autocommit=True) as server:
