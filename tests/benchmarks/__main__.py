@@ -4,7 +4,7 @@
     python -m tests.benchmarks feeding --events 100000
     python -m tests.benchmarks asking --sizes 10000,1000000
     python -m tests.benchmarks rebuilding --events 1000000
-    python -m tests.benchmarks memory --sizes 1000000,5000000
+    python -m tests.benchmarks rebuild-memory --sizes 1000000,5000000
 
 SQLite, and a PostgreSQL of its own with fsync on. Read the ratios: figures of different runs do not compare.
 """
@@ -23,7 +23,7 @@ from rich.table import Table
 from tests.benchmarks.asking import asking
 from tests.benchmarks.feeding import feeding
 from tests.benchmarks.figures import Benchmark, Figure
-from tests.benchmarks.memory import memory
+from tests.benchmarks.memory import memory, rebuild_memory
 from tests.benchmarks.rebuilding import rebuilding
 from tests.postgres_server import postgres_server
 
@@ -32,6 +32,7 @@ PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
     "asking": asking,
     "rebuilding": rebuilding,
     "memory": memory,
+    "rebuild-memory": rebuild_memory,
 }
 USUAL_PARTS = ("feeding", "asking", "memory")
 # A busy server writes its log ahead in large files; the default of 1 GB makes it stop for checkpoints.
