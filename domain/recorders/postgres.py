@@ -9,7 +9,6 @@ from importlib import resources
 from threading import Event
 from typing import Any, Final
 
-from eventsourcing.persistence import StoredEvent
 from eventsourcing.postgres import PostgresApplicationRecorder
 from psycopg import Cursor
 
@@ -102,24 +101,6 @@ _REPLACE_QUARANTINED: Final = """
 """
 
 
-class _LibraryRecorder(PostgresApplicationRecorder):
-    """The library's recorder, for whoever reads the event store through the library; it inserts as we do."""
-
-    def __init__(self, database: PostgresDatabase) -> None:
-        super().__init__(database)
-        self._database = database
-
-    def insert_events(self, stored_events: Sequence[StoredEvent], **_: Any) -> Sequence[int] | None:
-        with self._database.writing() as cursor:
-            lock_and_notify(cursor, self._database, self.channel_name)
-            copy_events(
-                cursor,
-                self._database,
-                [(str(one.originator_id), one.originator_version, one.topic, one.state) for one in stored_events],
-            )
-        return None
-
-
 def lock_and_notify(cursor: Cursor[Row], database: PostgresDatabase, channel: str) -> None:
     """Keeps every other append out until this one commits, so that no reader can overtake it; then wakes readers."""
     cursor.execute(database.statement(_LOCK, seconds=LOCK_SECONDS_MAX, channel=channel), binary=False)
@@ -148,7 +129,7 @@ class PostgresRecorder:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self.library_recorder: Final = _LibraryRecorder(database)
+        self.library_recorder: Final = PostgresApplicationRecorder(database)
         self._channel = self.library_recorder.channel_name
 
     def create(self) -> None:

@@ -1,4 +1,4 @@
-"""The event store in one SQLite file, on the library's recorder."""
+"""The event store in one SQLite file, in the table that the library reads."""
 
 from __future__ import annotations
 
@@ -11,26 +11,10 @@ from importlib import resources
 from threading import Event
 from typing import Any, Final
 
-from eventsourcing.sqlite import SQLiteApplicationRecorder
-
 from domain.databases.sqlite import SQLiteDatabase, create_private_file
 from domain.envelope import Envelope, RefusalCode
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope
-
-
-class _Recorder(SQLiteApplicationRecorder):
-    """The library's recorder on our table, with one `executemany` a batch."""
-
-    def __init__(self, database: SQLiteDatabase) -> None:
-        super().__init__(database)
-        self.insert_events_statement = (
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)"
-        )
-
-    def construct_create_table_statements(self) -> list[str]:
-        return EVENT_STORE_SQL.split(";\n")
-
 
 EVENT_STORE_SQL: Final = (resources.files("domain.recorders") / "sqlite.sql").read_text("utf-8")
 
@@ -62,7 +46,6 @@ class SQLiteRecorder:
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
-        self.library_recorder: Final = _Recorder(database)
 
     def create(self) -> None:
         """See `Recorder.create`."""
