@@ -3,12 +3,28 @@
 from domain.appointment import Appointment, LifecycleStep
 from domain.door import read_envelope
 from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Envelope, EnvelopeRefused, Status
-from domain.errors import AppointmentsError
+from domain.errors import (
+    AppointmentNotFound,
+    AppointmentsError,
+    InvalidCursor,
+    InvalidToken,
+    NotInstalled,
+    PoisonEvent,
+    QuarantinedItemNotFound,
+    ReadModelBehind,
+    RebuildFailed,
+    RebuildRunning,
+    StorageError,
+    StorageUnavailable,
+    UsageError,
+    VersionMismatch,
+)
 from domain.event_store import AppendReport, EventStore
 
 __all__ = [
     "AppendReport",
     "Appointment",
+    "AppointmentNotFound",
     "AppointmentType",
     "AppointmentsError",
     "CancelationReason",
@@ -16,7 +32,19 @@ __all__ = [
     "Envelope",
     "EnvelopeRefused",
     "EventStore",
+    "InvalidCursor",
+    "InvalidToken",
     "LifecycleStep",
+    "NotInstalled",
+    "PoisonEvent",
+    "QuarantinedItemNotFound",
+    "ReadModelBehind",
+    "RebuildFailed",
+    "RebuildRunning",
     "Status",
+    "StorageError",
+    "StorageUnavailable",
+    "UsageError",
+    "VersionMismatch",
     "read_envelope",
 ]

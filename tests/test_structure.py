@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import domain
+
 ROOT = Path(__file__).parent.parent
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
@@ -138,3 +140,8 @@ def _overridden() -> set[str]:
         for member in node.body
         if isinstance(member, ast.FunctionDef) and ast.get_docstring(member)
     }
+
+
+def test_every_error_that_a_caller_may_meet_is_exported_beside_its_base() -> None:
+    errors = {node.name for node in TREES["domain.errors"].body if isinstance(node, ast.ClassDef)}
+    assert errors <= set(domain.__all__)
