@@ -19,7 +19,6 @@ from projections.schedule import Rows, folded_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import Turn
 
-BATCH_EVENTS_MAX: Final = 1000
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 60.0
 
@@ -119,7 +118,7 @@ class Projector(Installation):
             check_fold_version(turn.fold_version)
             if turn.position >= goal:
                 return turn.position, True
-            batch = turn.read(upto=goal, limit=BATCH_EVENTS_MAX)
+            batch = turn.read(upto=goal, limit=turn.batch_events)
             if not batch:
                 return turn.position, True
             reached = batch[-1].position

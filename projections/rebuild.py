@@ -14,7 +14,7 @@ from domain.errors import RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.settings import locate
-from projections.projector import BATCH_EVENTS_MAX, Projector, fold_streams, project
+from projections.projector import Projector, fold_streams, project
 from projections.stores import builder_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
 from projections.stores.building import Builder, Loaded, Piece, pieces_up_to
@@ -236,7 +236,7 @@ def _switch(builder: Builder, generation: Generation, check_alone: Callable[[], 
     with builder.switching(generation) as turn:
         check_alone()  # from here on a restart of the server would break off the switch as well
         while turn.position < turn.serving_position:
-            batch = turn.read(upto=turn.serving_position, limit=BATCH_EVENTS_MAX)
+            batch = turn.read(upto=turn.serving_position, limit=turn.batch_events)
             if not batch:  # the serving position is damaged: nothing is stored there
                 break
             turn.write(project(turn, batch), batch[-1].position)

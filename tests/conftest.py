@@ -21,6 +21,9 @@ from projections import Projector, Schedules
 from projections.cli import run
 from projections.stores import store_of
 from projections.stores.base import Store
+from projections.stores.memory import MemoryTurn
+from projections.stores.postgres_turn import PostgresTurn
+from projections.stores.sqlite_turn import SQLiteTurn
 from tests.postgres_server import PostgresServer, postgres_server
 
 Ask = Callable[..., tuple[int, str, str]]
@@ -188,6 +191,12 @@ def durable_place(request: pytest.FixtureRequest) -> Place:
     """Every backend that outlives a process."""
     found: Place = request.getfixturevalue(f"{request.param}_place")
     return found
+
+
+def patch_batches(patch: pytest.MonkeyPatch, events: int) -> None:
+    """Lets projectors take so many envelopes in one turn."""
+    for turn in (MemoryTurn, SQLiteTurn, PostgresTurn):
+        patch.setattr(turn, "batch_events", events)
 
 
 @pytest.fixture

@@ -31,15 +31,17 @@ from projections.sample import sample_envelopes
 from projections.schedule import Side
 from projections.stores.memory import ReadModels
 from tests.builders import as_json, as_lines, envelope
-from tests.conftest import Place
+from tests.conftest import Place, patch_batches
 from tests.readmodels import check_read_models
 
 SECONDS_MAX = 10
 
 CATCH_UP = """
 import sys
-from projections import Projector, projector
-projector.BATCH_EVENTS_MAX = 20
+from projections import Projector
+from projections.stores.postgres_turn import PostgresTurn
+from projections.stores.sqlite_turn import SQLiteTurn
+SQLiteTurn.batch_events = PostgresTurn.batch_events = 20
 with Projector.open(sys.argv[1], schema=sys.argv[2] or None) as one:
     print("ready", flush=True)
     input()
@@ -55,7 +57,7 @@ with EventStore.open(sys.argv[1], schema=sys.argv[2] or None) as events:
 
 @pytest.fixture
 def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(projector_module, "BATCH_EVENTS_MAX", 3)
+    patch_batches(monkeypatch, 3)
 
 
 def append(place: Place, *envelopes: dict[str, Any]) -> Position:

@@ -12,9 +12,8 @@ from hypothesis import strategies as st
 
 from domain import EventStore
 from projections import Projector, Schedules
-from projections import projector as projector_module
 from tests.builders import as_json
-from tests.conftest import Place, own_schema
+from tests.conftest import Place, own_schema, patch_batches
 from tests.histories import histories, names
 from tests.readmodels import check_read_models, rows_held, without_positions
 from tests.reference import as_plain, expected_schedule
@@ -50,7 +49,7 @@ def deliver(delivery: Delivery, url: str, schema: str | None = None) -> None:
         EventStore.open(url, schema=schema) as events,
         Projector.open(url, schema=schema) as projector,
     ):
-        patch.setattr(projector_module, "BATCH_EVENTS_MAX", delivery.batch_events_max)
+        patch_batches(patch, delivery.batch_events_max)
         for arrival, is_projected in zip(delivery.arrivals, delivery.projected_after, strict=True):
             events.append(map(as_json, arrival))
             if is_projected:

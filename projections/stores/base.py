@@ -161,6 +161,8 @@ class Catalogue:
 class Turn(Protocol):
     """A projector's turn at one generation. While it is open no other projector has one there."""
 
+    batch_events: int
+    """How many envelopes a projector takes in one turn at most."""
     generation: Generation
     fold_version: int
     position: Position

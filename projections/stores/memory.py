@@ -155,6 +155,8 @@ class MemoryStore:
 class MemoryTurn:
     """See `Turn`."""
 
+    batch_events = 1_000
+
     def __init__(self, database: MemoryDatabase, tables: Tables) -> None:
         self._database = database
         self._tables = tables

@@ -54,6 +54,8 @@ _MOVE: Final = """
 class PostgresTurn:
     """See `Turn`."""
 
+    batch_events = 4_000
+
     def __init__(
         self,
         database: PostgresDatabase,

@@ -16,8 +16,9 @@ from domain.identifiers import AppointmentId, Generation, Position
 from projections.schedule import Side
 from projections.stores.base import GenerationState
 from projections.stores.building import TABLES, Fold, Loaded, Piece, quantiles, sample_positions
-from projections.stores.sqlite import GENERATION_SQL, KEYS_SQL, SQLiteTurn
+from projections.stores.sqlite import GENERATION_SQL, KEYS_SQL
 from projections.stores.sqlite_snapshot import SQLiteSnapshot, appointments_at, streams_of_piece
+from projections.stores.sqlite_turn import SQLiteTurn
 
 _PAUSE_RATIO: Final = 0.5
 """After each piece the file is left to others for this part of the time the piece held it."""
