@@ -81,7 +81,7 @@ def search(folder: Path, *, seconds: int, seed: int) -> None:
         import tests.every_byte  # noqa: F401
 
     grown = folder / "corpus"
-    grown.mkdir()
+    grown.mkdir(parents=True)
     words = folder / "words"
     words.write_text("".join(f'"{word}"\n' for word in WORDS), "ascii")
     options = {
