@@ -169,8 +169,18 @@ def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredE
 
 def check_fold_version(found: int) -> None:
     """Raises `VersionMismatch` when a generation was made by another version of the fold."""
-    if found != FOLD_VERSION:
+    check_not_newer(found)
+    if found < FOLD_VERSION:
         raise VersionMismatch(
-            f"the read models were made by version {found} of the fold, this code is version {FOLD_VERSION}; "
+            f"the read models were made by version {found} of the fold and this code knows version {FOLD_VERSION}; "
             "run: appointments rebuild"
+        )
+
+
+def check_not_newer(found: int) -> None:
+    """Raises `VersionMismatch` when a generation was made by a newer version of the fold than this code has."""
+    if found > FOLD_VERSION:
+        raise VersionMismatch(
+            f"the read models were made by version {found} of the fold and this code knows version {FOLD_VERSION}: "
+            "upgrade this code"
         )

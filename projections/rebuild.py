@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -14,7 +14,7 @@ from domain.errors import RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.settings import locate
-from projections.projector import Projector, fold_streams, project
+from projections.projector import Projector, check_not_newer, fold_streams, project
 from projections.stores import builder_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
 from projections.stores.building import Builder, Loaded, Piece, pieces_up_to
@@ -98,6 +98,7 @@ def rebuild(
         RebuildRunning: another one is under way.
         DifferencesFound: the new generation does not equal history.
         PoisonEvent: a stored event cannot be folded.
+        VersionMismatch: code with a newer fold made a generation here; older code must not drop or replace it.
         StorageError: the database cannot be used. Whatever is raised, the old generation serves.
     """
     location = locate(url, schema=schema)
@@ -148,6 +149,7 @@ def _install(database: Database) -> None:
 def _previous(catalogue: Catalogue) -> GenerationInfo:
     for info in catalogue.generations:
         if info.number == catalogue.previous and info.state is GenerationState.READY:
+            check_not_newer(info.fold_version)
             if info.fold_version != FOLD_VERSION:
                 raise VersionMismatch(
                     f"generation {info.number} was made by version {info.fold_version} of the fold; "
@@ -157,12 +159,18 @@ def _previous(catalogue: Catalogue) -> GenerationInfo:
     raise RebuildFailed("there is no previous generation to roll back to")
 
 
+def _check_nothing_newer(generations: Iterable[GenerationInfo]) -> None:
+    """Raises `VersionMismatch` when one that newer code made, finished or not, is there to be lost."""
+    for info in generations:
+        if info.state is not GenerationState.DROPPED:
+            check_not_newer(info.fold_version)
+
+
 def _begin_or_resume(database: Database, builder: Builder, *, restart: bool) -> tuple[Generation, Position]:
     """The generation to build and the position its load ends at."""
-    unfinished = [
-        info for info in store_of(database).catalogue().generations if info.state is GenerationState.BUILDING
-    ]
-    for info in unfinished:
+    generations = store_of(database).catalogue().generations
+    _check_nothing_newer(generations)
+    for info in (one for one in generations if one.state is GenerationState.BUILDING):
         upto = builder.upto(info.number)
         if upto is not None and info.fold_version == FOLD_VERSION and not restart:
             return info.number, upto

@@ -322,12 +322,20 @@ def test_the_projector_goes_on_once_the_poison_is_mended(durable_place: Place) -
     assert ids(durable_place) == ["a-1", "a-2", "a-50", "a-60", "a-61"]
 
 
-def test_a_generation_of_another_fold_is_refused_naming_the_command_that_mends_it(place: Place) -> None:
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [
+        (0, r"version 0 of the fold and this code knows version 1; run: appointments rebuild$"),
+        (999, r"version 999 of the fold and this code knows version 1: upgrade this code$"),
+    ],
+)
+def test_a_generation_of_another_fold_is_refused_saying_what_mends_it(
+    place: Place, version: int, message: str
+) -> None:
     append(place, envelope(1))
     projector, schedules = place.projector(), place.schedules()
     projector.catch_up()
-    set_fold_version(place, 999)
-    message = r"version 999 of the fold.*run: appointments rebuild"
+    set_fold_version(place, version)
     with pytest.raises(VersionMismatch, match=message):
         projector.catch_up()
     append(place, envelope(2))

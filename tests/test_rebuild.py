@@ -183,12 +183,9 @@ def test_a_previous_generation_of_another_version_of_the_fold_is_refused(place: 
     assert serving(place) == 2
 
 
-@pytest.mark.parametrize("version", [0, 2])
-def test_another_version_of_the_fold_says_what_to_run(place: Place, version: int) -> None:
-    schedules = project(place, envelope(1))
-    set_fold_version(place, 1, version)
-    append(place, envelope(2))
-    for question in (
+def everything_that_reads(place: Place) -> list[Callable[[], object]]:
+    schedules = place.schedules()
+    return [
         lambda: place.projector().catch_up(),
         lambda: schedules.talent("talent-1"),
         lambda: schedules.coach("coach-1"),
@@ -196,11 +193,64 @@ def test_another_version_of_the_fold_says_what_to_run(place: Place, version: int
         lambda: schedules.changes(talent_id="talent-1"),
         schedules.talents,
         lambda: verify(place.url, schema=place.schema),
-    ):
+    ]
+
+
+def test_read_models_of_an_older_fold_ask_for_a_rebuild(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    set_fold_version(place, 1, 0)
+    append(place, envelope(2))
+    for question in everything_that_reads(place):
         with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
             question()
     assert rebuilt(place).position == 2
     assert [one.revision for one in schedules.talent("talent-1")] == [2]
+
+
+def test_read_models_of_a_newer_fold_ask_for_newer_code_and_older_code_leaves_them_alone(place: Place) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    set_fold_version(place, 2, 2)
+    append(place, envelope(2))
+    before = states(place)
+    rebuilds: list[Callable[[], object]] = [lambda: rebuilt(place), lambda: rebuilt(place, restart=True)]
+    for question in everything_that_reads(place) + rebuilds:
+        with pytest.raises(VersionMismatch, match="version 2 of the fold and this code knows version 1: upgrade"):
+            question()
+    assert (states(place), serving(place), position(place, 2)) == (before, 2, 1)
+
+
+def test_older_code_neither_rolls_back_to_a_newer_generation_nor_rebuilds_over_it(place: Place) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    set_fold_version(place, 1, 2)
+    for change in (rolled_back, rebuilt):
+        with pytest.raises(VersionMismatch, match="upgrade this code"):
+            change(place)
+    assert (serving(place), held(place, 1)) == (2, held(place, 2))
+
+
+def test_older_code_does_not_drop_what_newer_code_is_building(place: Place) -> None:
+    project(place, envelope(1))
+    building = builder(place).begin([])
+    set_fold_version(place, building, 2)
+    with pytest.raises(VersionMismatch, match="upgrade this code"):
+        rebuilt(place)
+    assert unfinished(place) == [building]
+
+
+def test_older_code_refuses_on_the_command_line_with_one_line(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(place, envelope(1))
+    set_fold_version(place, 1, 2)
+    for command in (["project"], ["verify"], ["rebuild"], ["talent", "talent-1"]):
+        append(place, envelope(2))
+        assert run([*command, *place.arguments]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "this code knows version 1: upgrade this code" in printed.err
+        assert "rebuild" not in printed.err
 
 
 OLD_READER = """
@@ -235,7 +285,7 @@ def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_rea
             durable_place.schedules().talent("talent-1")
         rebuilt(durable_place)
         assert [one.title for one in durable_place.schedules().talent("talent-1")] == ["AFTER"]
-        assert "version 2 of the fold, this code is version 1" in line_of(old)
+        assert "version 2 of the fold and this code knows version 1: upgrade this code" in line_of(old)
         with pytest.raises(VersionMismatch, match="generation 1 was made by version 1 of the fold"):
             rolled_back(durable_place)
         assert old.communicate("roll back\n", timeout=30)[0] == "1 ['before']\n"
