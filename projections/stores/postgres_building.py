@@ -77,7 +77,11 @@ _FINISH: Final = """
     WHERE number = %(generation)s
 """
 
-_SERVING_LOCKED: Final = "SELECT generation FROM {schema}.serving FOR UPDATE"
+# The whole table: a row lock would wait for as long as projectors come, because each new FOR SHARE overtakes a
+# waiting FOR UPDATE. A lock on the table is queued for, and plain SELECTs, the questions and pg_dump, pass it by.
+_LOCK_SERVING: Final = "LOCK TABLE {schema}.serving IN EXCLUSIVE MODE"
+
+_SERVING: Final = "SELECT generation FROM {schema}.serving"
 
 _GENERATIONS_LOCKED: Final = """
     SELECT number, fold_version, position
@@ -198,9 +202,13 @@ class PostgresBuilder:
 
     @contextmanager
     def switching(self, generation: Generation) -> Iterator[PostgresSwitchTurn]:
-        """See `Builder.switching`; every projector's turn holds the pointer in share mode, this one alone."""
+        """See `Builder.switching`; every projector's turn holds the pointer in share mode, this one alone.
+
+        Everybody takes the pointer first and rows of `generation` after it, so nobody waits in a circle.
+        """
         with self._database.writing() as cursor:
-            [[serving]] = cursor.execute(self._database.statement(_SERVING_LOCKED)).fetchall()
+            cursor.execute(self._database.statement(_LOCK_SERVING))
+            [[serving]] = cursor.execute(self._database.statement(_SERVING)).fetchall()
             cursor.execute(self._database.statement(_GENERATIONS_LOCKED), {"numbers": [serving, generation]})
             rows = {row[0]: row for row in cursor}
             turn = PostgresSwitchTurn(self._database, cursor, *rows[generation])
