@@ -14,6 +14,10 @@ from domain.quarantine import refused_by
 from domain.recorders.base import Refused, StoredEnvelope
 
 
+class StoredTextUnreadable(Exception):  # noqa: N818 - named after what went wrong
+    """A stored envelope is none any more: its bytes were damaged."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What becomes of the envelopes of one batch."""
@@ -34,34 +38,54 @@ def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId,
         if first is None:
             texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
             new.append(envelope)
-        elif first[0] == envelope.snapshot.id and has_same_event_data(first[1], envelope.text):
+        elif (conflict := _conflict(envelope, *first)) is None:
             duplicates += 1
         else:
-            conflicts.append(refused_by(_conflict(envelope, first[0]), item))
+            conflicts.append(refused_by(conflict, item))
     return Decision(new, duplicates, conflicts)
 
 
-def _conflict(envelope: Envelope, first_appointment_id: str) -> EnvelopeRefused:
-    is_same_appointment = first_appointment_id == envelope.snapshot.id
-    error = EnvelopeRefused(
-        RefusalCode.CONFLICT,
-        field="eventData" if is_same_appointment else "eventData.appointment.id",
-        expected=f"what envelope {envelope.event_id} said when it first came"
-        + ("" if is_same_appointment else f", the appointment {first_appointment_id!r}"),
-        found="other content" if is_same_appointment else repr(envelope.snapshot.id),
-    )
+def _conflict(envelope: Envelope, first_appointment_id: str, first_text: bytes) -> EnvelopeRefused | None:
+    """How an envelope contradicts what is stored under its id; None when it says the same."""
+    field, said, found = "eventData", "", "other content"
+    if first_appointment_id != envelope.snapshot.id:
+        field, said = "eventData.appointment.id", f", the appointment {first_appointment_id!r}"
+        found = repr(envelope.snapshot.id)
+    else:
+        try:
+            if has_same_event_data(first_text, envelope.text):
+                return None
+        except StoredTextUnreadable:
+            found = "that the stored envelope is damaged and cannot be read"
+    expected = f"what envelope {envelope.event_id} said when it first came{said}"
+    error = EnvelopeRefused(RefusalCode.CONFLICT, field=field, expected=expected, found=found)
     error.event_id, error.appointment_id = envelope.event_id, envelope.snapshot.id
     return error
 
 
 def has_same_event_data(first: bytes, second: bytes) -> bool:
-    """Whether two envelopes say the same: equal as JSON values, so 1 equals 1.0 and `true` is not 1."""
-    return first == second or _is_equal(_event_data(first), _event_data(second))
+    """Whether two envelopes say the same: equal as JSON values, so 1 equals 1.0 and `true` is not 1.
+
+    Raises:
+        StoredTextUnreadable: one of them is no envelope, so it was damaged after the door had let it in.
+    """
+    return first == second or _is_equal(event_data_of(first), event_data_of(second))
 
 
-def _event_data(text: bytes) -> object:
-    # Decimal tells numbers apart that floats would round to the same.
-    return json.loads(text, parse_int=Decimal, parse_float=_number)["eventData"]
+def event_data_of(text: bytes) -> object:
+    """What a stored envelope says, its numbers exact.
+
+    Raises:
+        StoredTextUnreadable: it is no envelope, so it was damaged after the door had let it in.
+    """
+    try:
+        # Decimal tells numbers apart that floats would round to the same.
+        document = json.loads(text, parse_int=Decimal, parse_float=_number)
+    except (ValueError, RecursionError) as error:
+        raise StoredTextUnreadable from error
+    if not isinstance(document, dict) or "eventData" not in document:
+        raise StoredTextUnreadable
+    return document["eventData"]
 
 
 def _number(digits: str) -> Decimal | tuple[str]:

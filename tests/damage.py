@@ -1,11 +1,15 @@
-"""How a test damages the rows of a generation, on every backend."""
+"""How a test damages stored envelopes and the rows of a generation, on every backend."""
 
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from typing import Any, NamedTuple
 
-from domain.identifiers import AppointmentId, Generation, Position
+from domain.databases import open_database
+from domain.databases.memory import MemoryDatabase
+from domain.identifiers import AppointmentId, EventId, Generation, Position
+from domain.settings import locate
 from projections import Difference
 from projections.schedule import AppointmentRow, ScheduleRow, Side
 from tests.conftest import Place
@@ -22,6 +26,18 @@ class At(NamedTuple):
     table: str
     appointment_id: str
     owner_id: str | None = None
+
+
+def damage_stored(place: Place, event_id: int, text: bytes) -> None:
+    """Changes the bytes of one stored envelope."""
+    if place.backend == "memory":
+        with closing(open_database(locate(place.url))) as database:
+            assert isinstance(database, MemoryDatabase)
+            position = database.positions[EventId(event_id)]
+            [event] = database.events._stored_events[position - 1 : position]
+            object.__setattr__(event, "state", text)
+        return
+    execute(place, "UPDATE stored_events SET state = ? WHERE originator_version = ?", text, event_id)
 
 
 def owner_column(table: str) -> str:

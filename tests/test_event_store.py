@@ -30,6 +30,7 @@ from domain.items import PAUSE
 from domain.recorders.base import StoredEnvelope
 from tests.builders import as_json, envelope
 from tests.conftest import Place
+from tests.damage import damage_stored
 
 
 def stored(events: EventStore, *, after: int = 0, limit: int = 10**6) -> list[StoredEnvelope]:
@@ -173,6 +174,30 @@ def test_an_envelope_that_contradicts_is_quarantined_and_the_first_stays(
     content = other if isinstance(other, bytes) else as_json(other)
     assert (item.refused.code, item.refused.event_id, item.refused.content) == ("conflict", 1, content)
     assert item.count == 2
+
+
+DAMAGED = [b"", b"\xff\xfe\x00", as_json(FIRST)[:-1], b"[1]", b"{}", b"[" * 100_000]
+
+
+@pytest.mark.parametrize("text", DAMAGED, ids=["nothing", "no text", "cut", "a list", "no data", "too deep"])
+def test_what_repeats_a_damaged_envelope_is_quarantined_and_the_good_ones_beside_it_are_stored(
+    place: Place, text: bytes
+) -> None:
+    events = place.events()
+    events.append([FIRST])
+    damage_stored(place, 1, text)
+    assert outcomes(events.append([envelope(2), FIRST, envelope(3)])) == (2, 0, 0, 1)
+    assert ids(stored(events)) == [1, 2, 3]
+    assert events.stored_text(EventId(1)) == text, "nothing is overwritten"
+    [item] = events.quarantine.list()
+    assert (item.refused.code, item.refused.event_id, item.refused.content) == ("conflict", 1, as_json(FIRST))
+    assert item.refused.reason == (
+        "eventData: expected what envelope 1 said when it first came, "
+        "found that the stored envelope is damaged and cannot be read"
+    )
+    assert events.quarantine.retry().kept == 1
+    damage_stored(place, 1, as_json(FIRST))
+    assert events.quarantine.retry().accepted == 1
 
 
 def test_whichever_arrives_first_wins(place: Place) -> None:

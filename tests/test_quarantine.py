@@ -17,6 +17,7 @@ from domain.items import read_items
 from projections.cli import run
 from tests.builders import as_json, envelope
 from tests.conftest import Place
+from tests.damage import damage_stored
 
 
 @pytest.fixture
@@ -58,6 +59,19 @@ def test_a_conflict_is_shown_with_both_contents(durable_place: Place, ask: Any) 
     _, out, _ = ask("quarantine", "show", "1")
     assert '-     "title": "first",' in out.decode().splitlines()
     assert '+     "title": "second",' in out.decode().splitlines()
+
+
+def test_a_conflict_with_a_damaged_envelope_is_shown_with_what_is_stored_as_it_is(
+    durable_place: Place, ask: Any
+) -> None:
+    events = events_with(durable_place, envelope(1, title="first"))
+    damage_stored(durable_place, 1, b'{"broken\xff')
+    events.append([envelope(1, title="first")])
+    status, out, _ = ask("quarantine", "show", "1")
+    assert status == 0
+    assert "cannot be read" in out.decode().splitlines()[1]
+    assert '- {"broken\\xff' in out.decode().splitlines()
+    assert '+     "title": "first",' in out.decode().splitlines()
 
 
 def test_the_bytes_come_back_as_they_came(durable_place: Place, ask: Any) -> None:

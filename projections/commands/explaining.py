@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from difflib import unified_diff
 
+from domain.decision import StoredTextUnreadable, event_data_of
 from domain.door import read_envelope
 from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.event_store import EventStore
@@ -65,9 +66,15 @@ def _both_contents(refused: bytes, stored: bytes | None) -> Iterator[str]:
     if stored is None:
         return
     yield "- as stored, + as refused:"
-    first, second = (
-        json.dumps(json.loads(text)["eventData"], ensure_ascii=False, indent=2, sort_keys=True).splitlines()
-        for text in (stored, refused)
-    )
+    first, second = _lines_of(stored), _lines_of(refused)
     _, _, _, *lines = unified_diff(first, second, n=len(first) + len(second), lineterm="")
     yield from (f"{line[0]} {line[1:]}" for line in lines)
+
+
+def _lines_of(text: bytes) -> list[str]:
+    """What an envelope says, one value a line; of one that was damaged after it was stored, the text as it is."""
+    try:
+        event_data_of(text)
+    except StoredTextUnreadable:
+        return text.decode("utf-8", "backslashreplace").splitlines()
+    return json.dumps(json.loads(text)["eventData"], ensure_ascii=False, indent=2, sort_keys=True).splitlines()
