@@ -15,7 +15,7 @@ from pydantic import AfterValidator, ConfigDict, PlainValidator
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
-from domain.errors import AppointmentsError, UsageError
+from domain.errors import AppointmentsError
 from domain.identifiers import AppointmentId, CoachId, EventId, TalentId
 
 ID_BYTES_MAX: Final = 512
@@ -150,12 +150,6 @@ def _identifier(value: str) -> str:
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL's text can hold it: without U+0000 and without lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def check_identifier(text: str) -> None:
-    """Raises `UsageError` when a text can be no appointment's, talent's or coach's id."""
-    if not text.strip() or len(text) > ID_BYTES_MAX or not is_storable(text) or len(text.encode()) > ID_BYTES_MAX:
-        raise UsageError(f"expected an id that is not blank, of at most {ID_BYTES_MAX} bytes, found {text[:60]!r}")
 
 
 Moment = Annotated[datetime, PlainValidator(_moment)]

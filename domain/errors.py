@@ -36,15 +36,25 @@ def _remade(kind: type[AppointmentsError], arguments: tuple[object, ...], facts:
 
 
 class UsageError(AppointmentsError, ValueError):
-    """What was asked makes no sense."""
+    """What was asked makes no sense; `argument` names what is wrong, where it is one argument."""
+
+    def __init__(self, message: str, *, argument: str | None = None) -> None:
+        super().__init__(message)
+        self.argument = argument
 
 
 class InvalidCursor(UsageError):  # noqa: N818 - named after what went wrong
     """A paging cursor that does not belong to this question."""
 
+    def __init__(self, message: str, *, argument: str = "after") -> None:
+        super().__init__(message, argument=argument)
+
 
 class InvalidToken(UsageError):  # noqa: N818
     """A change token that does not belong to this question or to this version of the fold."""
+
+    def __init__(self, message: str, *, argument: str = "since") -> None:
+        super().__init__(message, argument=argument)
 
 
 class AppointmentNotFound(AppointmentsError, LookupError):  # noqa: N818

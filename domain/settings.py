@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from domain.arguments import text
 from domain.errors import UsageError
 
 URL_DEFAULT: Final = "sqlite:///appointments.db"
@@ -54,6 +55,7 @@ def locate(url: str | None = None, *, schema: str | None = None) -> Location:
         url = os.environ.get("APPOINTMENTS_DB") or URL_DEFAULT
     if schema is None:
         schema = os.environ.get("APPOINTMENTS_SCHEMA") or SCHEMA_DEFAULT
+    url, schema = text("url", url), text("schema", schema)
     if _SCHEMA_NAME.fullmatch(schema) is None:
         raise UsageError(f"expected a schema of letters, digits and underscores, at most 48, found {schema[:60]!r}")
     if url.startswith(("postgresql://", "postgres://")):

@@ -9,7 +9,7 @@ from typing import Any
 from domain.appointment import Appointment
 from domain.identifiers import AppointmentId
 from projections.answers import Listed, Stamped
-from projections.schedule import appointment_from
+from projections.schedule import ScheduleRow, appointment_from
 from projections.stores.base import ScheduleChange, ScheduleQuery
 
 
@@ -28,7 +28,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Changes(Stamped, Listed[Change]):
-    """What changed in a schedule since a token, in the order it was projected; iterable and sized."""
+    """What changed in a schedule since a token; iterable and sized.
+
+    In the order it was projected; the first time, without a token, in the schedule's own order of time.
+    """
 
     changes: tuple[Change, ...]
     token: str
@@ -47,12 +50,13 @@ class Changes(Stamped, Listed[Change]):
 
 
 def changes_of(query: ScheduleQuery, changed: Sequence[ScheduleChange], *, is_first: bool) -> tuple[Change, ...]:
-    """The changes of the rows above a token; without one, nothing has to be removed."""
-    changes = (
-        Change(
-            one.appointment_id,
-            appointment_from(one.row.body) if one.row.body is not None and query.selects(one.row) else None,
-        )
-        for one in changed
-    )
-    return tuple(change for change in changes if not (is_first and change.removed))
+    """The changes of the rows above a token; without one, what is there in order of time, and nothing to remove."""
+    if is_first:
+        return tuple(_change(query, row.appointment_id, row) for row in query.page([one.row for one in changed]))
+    return tuple(_change(query, one.appointment_id, one.row) for one in changed)
+
+
+def _change(query: ScheduleQuery, appointment_id: AppointmentId, row: ScheduleRow) -> Change:
+    if row.body is None or not query.selects(row):
+        return Change(appointment_id, None)
+    return Change(appointment_id, appointment_from(row.body))

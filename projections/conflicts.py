@@ -23,9 +23,14 @@ class Conflict:
 
 @dataclass(frozen=True, kw_only=True)
 class Conflicts(Stamped, Listed[Conflict]):
-    """The conflicts of one schedule, by start; iterable and sized."""
+    """The conflicts of one schedule, by start; iterable and sized.
+
+    Attributes:
+        as_of: the time whose knowledge this is, or None for the present.
+    """
 
     conflicts: tuple[Conflict, ...]
+    as_of: datetime | None = None
 
     @property
     def _elements(self) -> tuple[Conflict, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 from domain.appointment import Appointment
@@ -28,6 +29,7 @@ class Figures(Stamped):
         reschedules: how often appointments were moved in time, together.
         hours_planned: hours of the PLANNED ones.
         hours_done: hours of the DONE ones.
+        as_of: the time whose knowledge this is, or None for the present.
     """
 
     appointments: int
@@ -38,6 +40,7 @@ class Figures(Stamped):
     reschedules: int
     hours_planned: float
     hours_done: float
+    as_of: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments figures --json`, before it is written as text; nobody is `UNKNOWN`."""

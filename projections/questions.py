@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final, TypedDict
+from uuid import UUID
 
 from domain.appointment import FOLD_VERSION, Appointment
-from domain.envelope import AppointmentType, Status, check_identifier
+from domain.arguments import flag, identifier, member, members, moment, opaque, optional, text, whole_number
+from domain.envelope import AppointmentType, Status
 from domain.errors import InvalidCursor, InvalidToken, UsageError
 from domain.identifiers import Position
 from projections.cursors import seal, unseal
@@ -18,62 +20,22 @@ from projections.stores.base import ScheduleQuery, SortKey
 LIMIT_MAX: Final = 10_000
 
 
-class ScheduleFilters(TypedDict, total=False):
-    """What narrows a schedule; every combination is allowed. Times are aware datetimes.
+class Filters(TypedDict, total=False):
+    """What narrows a schedule; `Schedules.talent` says what each of them means."""
 
-    Attributes:
-        status: one status or several; without it, all.
-        start: FROM of a window: appointments that end after it (or start at it or later).
-        end: TO of a window: appointments that start before it.
-        upcoming: the same as `start=now`.
-        past: dated and not upcoming.
-        now: what `upcoming` and `past` mean by now; the present time unless given.
-        appointment_type: only of this type.
-        subphase_id: only of this subphase.
-        counterpart: on a talent's schedule a coach's id, on a coach's schedule a talent's.
-        include_deleted: with the softly deleted ones.
-        descending: latest first; those without a date are last all the same.
-        as_of: the schedule as the envelopes published up to this time give it.
-        at_least: wait until the read model has reached this position.
-        timeout: for how many seconds to wait at most.
-        limit: how many appointments at most, 1 to 10,000; without it, all.
-        after: the `next` of the page before.
-    """
-
-    status: str | Collection[str] | None
+    status: str | Iterable[str] | None
     start: datetime | None
     end: datetime | None
     upcoming: bool
     past: bool
     now: datetime | None
     appointment_type: str | None
-    subphase_id: str | None
-    counterpart: str | None
+    subphase_id: str | UUID | None
     include_deleted: bool
-    descending: bool
+    desc: bool
     as_of: datetime | None
-    at_least: int | None
-    timeout: float
     limit: int | None
     after: str | None
-
-
-class Page(TypedDict, total=False):
-    """What narrows a listing; see `ScheduleFilters`."""
-
-    limit: int | None
-    after: str | None
-    at_least: int | None
-    timeout: float
-
-
-class Window(TypedDict, total=False):
-    """A window of time; see `ScheduleFilters`."""
-
-    start: datetime | None
-    end: datetime | None
-    at_least: int | None
-    timeout: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +44,7 @@ class Question:
 
     query: ScheduleQuery
     as_of: datetime | None
+    limit: int | None
     belongs_to: list[Any]
 
     def cursor(self, last: Appointment) -> str:
@@ -90,59 +53,62 @@ class Question:
         return seal([*key, self.query.ends_after, self.query.past_before], belongs_to=self.belongs_to)
 
 
-def question_of(side: Side, owner_id: str, filters: ScheduleFilters) -> Question:
-    """Checks the filters of a schedule.
+def question_of(
+    side: Side, owner_id: str | UUID, filters: Filters, *, counterpart_id: str | UUID | None = None
+) -> Question:
+    """Checks whose schedule is asked for, and its filters.
 
     Raises:
+        TypeError: one of them is of a wrong type.
         UsageError: they make no sense.
         InvalidCursor: `after` belongs to another question.
     """
-    check_identifier(owner_id)
-    counterpart_id, subphase_id = filters.get("counterpart"), filters.get("subphase_id")
-    if counterpart_id is not None:
-        check_identifier(counterpart_id)
-    if subphase_id is not None:
-        _check_storable("subphase_id", subphase_id)
-    limit = filters.get("limit")
-    check_limit(limit)
-    start, end, now = (_milliseconds(filters, name) for name in ("start", "end", "now"))
-    if start is not None and end is not None and start > end:
-        raise UsageError("FROM is after TO")
-    if filters.get("upcoming") and filters.get("past"):
-        raise UsageError("no appointment is both upcoming and past")
-    now = milliseconds_of(datetime.now(UTC)) if now is None else now
+    owner_id = identifier(f"{side}_id", owner_id)
+    limit = limit_of(filters.get("limit"))
+    start, end, given_now, as_of = (
+        optional(moment, name, filters.get(name)) for name in ("start", "end", "now", "as_of")
+    )
+    upcoming, past, include_deleted, desc = (
+        flag(name, filters.get(name, False)) for name in ("upcoming", "past", "include_deleted", "desc")
+    )
+    starts, ends = (None if one is None else milliseconds_of(one) for one in (start, end))
+    if starts is not None and ends is not None and starts > ends:
+        raise UsageError("FROM is after TO", argument="start")
+    if upcoming and past:
+        raise UsageError("no appointment is both upcoming and past", argument="past")
+    now = milliseconds_of(given_now or datetime.now(UTC))
     query = ScheduleQuery(
         side=side,
         owner_id=owner_id,
-        statuses=_statuses(filters.get("status")),
-        ends_after=max(now, now if start is None else start) if filters.get("upcoming") else start,
-        starts_before=end,
-        past_before=now if filters.get("past") else None,
-        appointment_type=_member(AppointmentType, filters.get("appointment_type")),
-        subphase_id=subphase_id,
-        counterpart_id=counterpart_id,
-        include_deleted=filters.get("include_deleted", False),
-        descending=filters.get("descending", False),
+        statuses=optional(_statuses, "status", filters.get("status")),
+        ends_after=max(now, now if starts is None else starts) if upcoming else starts,
+        starts_before=ends,
+        past_before=now if past else None,
+        appointment_type=optional(_appointment_type, "appointment_type", filters.get("appointment_type")),
+        subphase_id=optional(opaque, "subphase_id", filters.get("subphase_id")),
+        counterpart_id=optional(identifier, f"{side.other}_id", counterpart_id),
+        include_deleted=include_deleted,
+        descending=desc,
         limit=None if limit is None else limit + 1,
     )
-    as_of = filters.get("as_of")
-    _milliseconds(filters, "as_of")
     belongs_to = [
-        "schedule", side, owner_id, sorted(query.statuses or ()), start, end, filters.get("upcoming", False),
-        filters.get("past", False), query.appointment_type, query.subphase_id, query.counterpart_id,
-        query.include_deleted, query.descending, as_of and milliseconds_of(as_of),
+        "schedule", side, owner_id, sorted(query.statuses or ()), starts, ends, upcoming, past,
+        query.appointment_type, query.subphase_id, query.counterpart_id, include_deleted, desc,
+        as_of and milliseconds_of(as_of),
     ]  # fmt: skip
-    after = filters.get("after")
+    after = optional(text, "after", filters.get("after"))
     if after is not None:
         *key, ends_after, past_before = unseal_cursor(after, belongs_to)
         query = replace(query, after=SortKey(*key), ends_after=ends_after, past_before=past_before)
-    return Question(query, as_of, belongs_to)
+    return Question(query, as_of, limit, belongs_to)
 
 
-def check_limit(limit: int | None) -> None:
-    """Raises `UsageError` unless the limit is None or from 1 to 10,000."""
-    if limit is not None and not 1 <= limit <= LIMIT_MAX:
-        raise UsageError(f"expected a limit from 1 to {LIMIT_MAX}, found {limit}")
+def limit_of(limit: object) -> int | None:
+    """A limit, which is from 1 to 10,000, or None."""
+    number = optional(whole_number, "limit", limit)
+    if number is not None and not 1 <= number <= LIMIT_MAX:
+        raise UsageError(f"expected a limit from 1 to {LIMIT_MAX}, found {number}", argument="limit")
+    return number
 
 
 def unseal_cursor(cursor: str, belongs_to: list[Any]) -> list[Any]:
@@ -180,28 +146,9 @@ def position_of(token: str, belongs_to: list[Any]) -> Position:
     return Position(position)
 
 
-def _milliseconds(filters: ScheduleFilters, name: str) -> int | None:
-    moment: datetime | None = filters.get(name)  # type: ignore[assignment] # mypy cannot see which name it is
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise UsageError(f"expected {name} with an offset from UTC, found {moment.isoformat()}")
-    return milliseconds_of(moment)
+def _statuses(name: str, value: object) -> frozenset[str]:
+    return members(name, value, Status)
 
 
-def _check_storable(name: str, text: str) -> None:
-    if "\0" in text or text.encode("utf-8", "ignore").decode() != text:
-        raise UsageError(f"expected {name} without U+0000 and without lone surrogates, found {text[:60]!r}")
-
-
-def _statuses(status: str | Collection[str] | None) -> frozenset[str] | None:
-    if status is None:
-        return None
-    names = {status} if isinstance(status, str) else set(status)
-    return frozenset(_member(Status, name) or "" for name in names)
-
-
-def _member(kind: type[Status | AppointmentType], name: str | None) -> str | None:
-    if name is not None and name not in kind.__members__:
-        raise UsageError(f"expected one of {', '.join(kind.__members__)}, found {name[:60]!r}")
-    return name
+def _appointment_type(name: str, value: object) -> str:
+    return member(name, value, AppointmentType)

@@ -71,7 +71,7 @@ def test_filters_pages_and_order_are_of_that_time(place: Place) -> None:
         *(envelope(10 + number, id=one, status="CANCELED") for number, one in enumerate("abc")),
     )
     assert ids(schedules.talent("talent-1", as_of=at(5))) == "cab"
-    assert ids(schedules.talent("talent-1", as_of=at(5), status="PLANNED", descending=True)) == "ac"
+    assert ids(schedules.talent("talent-1", as_of=at(5), status="PLANNED", desc=True)) == "ac"
     assert ids(schedules.talent("talent-1", as_of=at(5), start=datetime(2023, 7, 10, tzinfo=UTC))) == "a"
     first = schedules.talent("talent-1", as_of=at(5), limit=2)
     assert ids(first) + ids(schedules.talent("talent-1", as_of=at(5), limit=2, after=first.next)) == "cab"

@@ -6,7 +6,7 @@ import itertools
 import threading
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 from hypothesis import given, settings
@@ -17,11 +17,16 @@ from domain.appointment import Appointment
 from domain.errors import InvalidToken, RebuildFailed, UsageError
 from projections import Changes, Projector, Schedules, rebuild, rollback
 from projections import questions as questions_module
-from projections.questions import Window
 from projections.sample import sample_envelopes
 from tests.builders import as_json, envelope
 from tests.conftest import Place, own_schema
 from tests.histories import histories, names
+
+
+class Window(TypedDict, total=False):
+    start: datetime
+    end: datetime
+
 
 JULY: Window = {"start": datetime(2023, 7, 10, 9, tzinfo=UTC), "end": datetime(2023, 7, 12, tzinfo=UTC)}
 FOREVER: Window = {}
@@ -39,7 +44,7 @@ class Copy:
         self.appointments: dict[str, Appointment] = {}
 
     def poll(self) -> Changes:
-        changes = self._schedules.changes(since=self._token, **self._owner, **self._window)
+        changes = self._schedules.changes(since=self._token, **self._owner, **self._window)  # type: ignore[arg-type] # which one, mypy cannot see
         for change in changes:
             if change.appointment is None:
                 self.appointments.pop(change.id, None)
@@ -150,6 +155,21 @@ def test_without_a_token_the_feed_is_everything_present(place: Place) -> None:
     changes = schedules.changes(talent_id="talent-1")
     assert [(one.id, one.removed) for one in changes] == [("a", False)]
     assert changes.to_json()["changes"][0].keys() == {"id", "removed", "appointment"}
+
+
+def test_the_first_time_changes_come_in_order_of_time_and_then_as_they_were_projected(place: Place) -> None:
+    schedules = project(
+        place,
+        envelope(1, id="c", startDate="2023-07-12T09:00:00Z"),
+        envelope(2, id="undated", startDate=None),
+        envelope(3, id="a", startDate="2023-07-10T09:00:00Z"),
+        envelope(4, id="b", startDate="2023-07-11T09:00:00Z"),
+        envelope(5, id="gone", startDate="2023-07-11T09:00:00Z", deletedAt="2023-07-01T00:00:00Z"),
+    )
+    first = schedules.changes(talent_id="talent-1")
+    assert [one.id for one in first] == ["a", "b", "c", "undated"]
+    project(place, envelope(6, id="c"), envelope(7, id="a"))
+    assert [one.id for one in schedules.changes(talent_id="talent-1", since=first.token)] == ["c", "a"]
 
 
 def test_what_moved_away_or_was_deleted_comes_as_removed(place: Place) -> None:

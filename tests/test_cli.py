@@ -124,6 +124,7 @@ OPTIONS = [
     ("--include-deleted --type PART_ONE", ""),
     ("--include-deleted --type STANDALONE --status DONE", "5"),
     ("--subphase subphase-1", ""),
+    ("--as-of 2023-07-02T00:00:06Z --appointment-type PART_ONE --subphase-id subphase-1", "5"),
     ("--coach coach-2", "4"),
     ("--desc", "3 2 1 4"),
     ("--limit 2", "1 2"),
@@ -232,6 +233,28 @@ def test_figures_count_by_status_reason_and_who_and_add_up_hours(filled: Place, 
     assert (figures["by_status"], figures["hours_planned"]) == ({"PLANNED": 3, "DONE": 0, "CANCELED": 1}, 2.0)
     assert (figures["canceled_by"], figures["cancelation_reasons"]) == ({"COACH": 1}, {"TALENT_NO_SHOW": 1})
     assert document("figures", "--talent", TALENT, "--to", "2023-07-10T09:10:00Z")["appointments"] == 1
+
+
+FIGURES_OPTIONS = [
+    ("--as-of 2023-07-02T00:00:02Z", 2),
+    ("--as-of 2023-07-02T00:00:06Z --appointment-type PART_ONE --subphase-id subphase-1", 1),
+    ("--upcoming --now 2023-07-10T10:15:00Z", 2),
+    ("--past --now 2023-07-10T10:15:00Z", 1),
+    ("--status CANCELED --status DONE", 1),
+]
+
+
+def test_figures_and_conflicts_take_the_options_of_a_schedule(filled: Place, document: Any) -> None:
+    del filled
+    for options, expected in FIGURES_OPTIONS:
+        assert document("figures", "--talent", TALENT, *options.split())["appointments"] == expected, options
+    for options, expected in (
+        ("--as-of 2023-07-02T00:00:01Z", 0),
+        ("--as-of 2023-07-02T00:00:02Z", 1),
+        ("--past --now 2023-07-10T10:15:00Z", 0),
+        ("--appointment-type PART_ONE", 0),
+    ):
+        assert len(document("conflicts", "--coach", COACH, *options.split())["conflicts"]) == expected, options
 
 
 def test_an_operator_installs_projects_rebuilds_rolls_back_and_verifies(durable_place: Place, document: Any) -> None:

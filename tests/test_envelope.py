@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 
+from domain.arguments import identifier
 from domain.decision import has_same_event_data
 from domain.door import read_envelope
 from domain.envelope import (
@@ -20,7 +21,6 @@ from domain.envelope import (
     Ignored,
     RefusalCode,
     Status,
-    check_identifier,
 )
 from domain.errors import AppointmentsError, UsageError
 from tests.builders import as_json, envelope
@@ -248,10 +248,10 @@ def test_ids_that_nothing_is_looked_up_by_are_any_text_or_null(name: str, value:
 
 
 def test_an_id_in_a_question_is_checked_like_one_in_an_envelope() -> None:
-    check_identifier("é" * 256)
+    assert identifier("talent_id", "é" * 256) == "é" * 256
     for text in ("", " ", "é" * 256 + "x", "a\0b", "\ud800"):
-        with pytest.raises(UsageError, match="expected an id"):
-            check_identifier(text)
+        with pytest.raises(UsageError, match="talent_id: expected an id"):
+            identifier("talent_id", text)
 
 
 # The appointment's fields

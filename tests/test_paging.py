@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidCursor, UsageError
 from projections import Schedule
-from projections.questions import ScheduleFilters
+from projections.questions import Filters
 from tests.builders import as_json, envelope
 from tests.conftest import Place
 from tests.test_queries import DAY, at, ids, project, text
@@ -30,13 +30,13 @@ def pages(ask: Callable[..., Schedule], between: Callable[[], object] = lambda: 
     return found
 
 
-FILTERS_OF_PAGES: list[ScheduleFilters] = [
+FILTERS_OF_PAGES: list[Filters] = [
     {},
-    {"descending": True},
+    {"desc": True},
     {"as_of": at(0)},
-    {"as_of": at(0), "descending": True},
+    {"as_of": at(0), "desc": True},
     {"past": True, "now": at(10)},
-    {"start": at(9), "descending": True},
+    {"start": at(9), "desc": True},
 ]
 
 
@@ -105,7 +105,7 @@ def test_paging_neither_repeats_nor_skips_what_does_not_change(place: Place) -> 
             for one, fields in next(coming, []):
                 arrive(example, one, **fields)
 
-        found = pages(partial(schedules.talent, f"talent {example}", limit=limit, descending=descending), change)
+        found = pages(partial(schedules.talent, f"talent {example}", limit=limit, desc=descending), change)
         kept = [f"{example} {one}" for one in KEPT]
         assert [one for one in found if one in kept] == (kept[::-1] if descending else kept)
 
@@ -124,11 +124,11 @@ def test_a_cursor_belongs_to_its_question(place: Place) -> None:
         lambda: schedules.talent("talent-1", end=at(9), after=cursor),
         lambda: schedules.talent("talent-1", upcoming=True, after=cursor),
         lambda: schedules.talent("talent-1", past=True, after=cursor),
-        lambda: schedules.talent("talent-1", descending=True, after=cursor),
+        lambda: schedules.talent("talent-1", desc=True, after=cursor),
         lambda: schedules.talent("talent-1", include_deleted=True, after=cursor),
         lambda: schedules.talent("talent-1", appointment_type="STANDALONE", after=cursor),
         lambda: schedules.talent("talent-1", subphase_id="s", after=cursor),
-        lambda: schedules.talent("talent-1", counterpart="coach-1", after=cursor),
+        lambda: schedules.talent("talent-1", coach_id="coach-1", after=cursor),
         lambda: schedules.talent("talent-1", as_of=at(9), after=cursor),
         lambda: schedules.talents(after=cursor),
         lambda: schedules.changes(talent_id="talent-1", since=cursor),

@@ -23,7 +23,7 @@ NOW = datetime(2023, 7, 20, tzinfo=UTC)
 QUESTIONS: Mapping[str, Callable[[Schedules], object]] = {
     "present": lambda schedules: schedules.talent(TALENT),
     "coach": lambda schedules: schedules.coach("c0ac0000-0000-4000-8000-000000000000", limit=5),
-    "window": lambda schedules: schedules.talent(TALENT, start=NOW, status="PLANNED", descending=True),
+    "window": lambda schedules: schedules.talent(TALENT, start=NOW, status="PLANNED", desc=True),
     "appointment": lambda schedules: schedules.appointment(schedules.talent(TALENT)[0].id),
     "talents": lambda schedules: schedules.talents(limit=10, after=schedules.talents(limit=10).next),
     "as of": lambda schedules: schedules.talent(TALENT, as_of=NOW),

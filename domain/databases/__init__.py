@@ -40,6 +40,11 @@ class Installation:
     """
 
     def __init__(self, database: Database) -> None:
+        if not hasattr(database, "close"):
+            raise TypeError(
+                f"database: expected an opened database, found {type(database).__name__}; "
+                f"to open one: {type(self).__name__}.open(url)"
+            )
         self._closing = ExitStack()
         self._closing.callback(database.close)
 

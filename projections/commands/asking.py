@@ -10,9 +10,28 @@ import typer
 
 from domain.errors import UsageError
 from projections.answers import Owners
-from projections.commands.options import After, AtLeast, Db, From, Json, Limit, Now, Schema, Timeout, To, Zone
-from projections.queries import TIMEOUT_SECONDS, Schedules
-from projections.questions import ScheduleFilters, Window
+from projections.commands.options import (
+    After,
+    AppointmentType,
+    AsOf,
+    AtLeast,
+    Db,
+    From,
+    Json,
+    Limit,
+    Now,
+    Past,
+    Schema,
+    Status,
+    SubphaseId,
+    Timeout,
+    To,
+    Upcoming,
+    Zone,
+)
+from projections.queries import Schedules
+from projections.questions import Filters
+from projections.reading import TIMEOUT_SECONDS
 from projections.schedule import Side
 from projections.terminal import console, plain_table, print_bytes, print_json, show, stacked, status_text, text
 from projections.times import local, time_of, zone_named
@@ -28,31 +47,22 @@ def schedule_command(side: Side) -> Callable[..., None]:
         db: Db = None,
         schema: Schema = None,
         as_json: Json = False,
-        status: Annotated[
-            list[str] | None,
-            typer.Option("--status", metavar="S", help="PLANNED, DONE or CANCELED; repeatable."),
-        ] = None,
+        status: Status = None,
         start: From = None,
         end: To = None,
-        upcoming: Annotated[bool, typer.Option("--upcoming", help="The same as --from NOW.")] = False,
-        past: Annotated[bool, typer.Option("--past", help="Only what is dated and not upcoming.")] = False,
+        upcoming: Upcoming = False,
+        past: Past = False,
         now: Now = None,
-        appointment_type: Annotated[
-            str | None, typer.Option("--type", metavar="T", help="Only STANDALONE, PART_ONE or PART_TWO.")
-        ] = None,
-        subphase: Annotated[
-            str | None, typer.Option("--subphase", metavar="ID", help="Only of this subphase.")
-        ] = None,
+        appointment_type: AppointmentType = None,
+        subphase_id: SubphaseId = None,
         counterpart: Annotated[str | None, counterpart_option] = None,
         include_deleted: Annotated[
             bool, typer.Option("--include-deleted", help="With the softly deleted ones.")
         ] = False,
-        descending: Annotated[
+        desc: Annotated[
             bool, typer.Option("--desc", help="Latest first; what has no date is last all the same.")
         ] = False,
-        as_of: Annotated[
-            str | None, typer.Option("--as-of", metavar="TIME", help="As the envelopes published until then give it.")
-        ] = None,
+        as_of: AsOf = None,
         at_least: AtLeast = None,
         timeout: Timeout = TIMEOUT_SECONDS,
         limit: Limit = None,
@@ -63,28 +73,30 @@ def schedule_command(side: Side) -> Callable[..., None]:
         if as_json and as_ical:
             raise UsageError("--json and --ical are two answers; ask for one")
         zone = zone_named(tz)
-        times = {"start": start, "end": end, "now": now, "as_of": as_of}
-        moments = {name: None if value is None else time_of(value, zone) for name, value in times.items()}
-        filters = ScheduleFilters(
+        filters = Filters(
             status=status or None,
-            start=moments["start"],
-            end=moments["end"],
+            start=_time(start, zone),
+            end=_time(end, zone),
+            now=_time(now, zone),
+            as_of=_time(as_of, zone),
             upcoming=upcoming,
             past=past,
-            now=moments["now"],
             appointment_type=appointment_type,
-            subphase_id=subphase,
-            counterpart=counterpart,
+            subphase_id=subphase_id,
             include_deleted=include_deleted,
-            descending=descending,
-            as_of=moments["as_of"],
-            at_least=at_least,
-            timeout=timeout,
+            desc=desc,
             limit=limit,
             after=after,
         )
         with Schedules.open(db, schema=schema) as schedules:
-            schedule = (schedules.talent if side is Side.TALENT else schedules.coach)(owner_id, **filters)
+            if side is Side.TALENT:
+                schedule = schedules.talent(
+                    owner_id, coach_id=counterpart, at_least=at_least, timeout=timeout, **filters
+                )
+            else:
+                schedule = schedules.coach(
+                    owner_id, talent_id=counterpart, at_least=at_least, timeout=timeout, **filters
+                )
         if as_json:
             print_json(schedule.to_json())
         elif as_ical:
@@ -195,9 +207,17 @@ def changes(
     tz: Zone = None,
 ) -> None:
     """Prints what changed in a schedule since a token, and the token for the next time."""
+    zone = zone_named(tz)
     with Schedules.open(db, schema=schema) as schedules:
-        window = _window(start, end, at_least, timeout, tz)
-        found = schedules.changes(talent_id=talent, coach_id=coach, since=since, **window)
+        found = schedules.changes(
+            talent_id=talent,
+            coach_id=coach,
+            since=since,
+            start=_time(start, zone),
+            end=_time(end, zone),
+            at_least=at_least,
+            timeout=timeout,
+        )
     if as_json:
         print_json(found.to_json())
         return
@@ -207,7 +227,7 @@ def changes(
         if one is None:
             table.add_row(text("removed", "red"), "", text(change.id))
         else:
-            shown = "" if one.start_date is None else clock(one.start_date, zone_named(tz))
+            shown = "" if one.start_date is None else clock(one.start_date, zone)
             table.add_row(status_text(one.status), shown, stacked(one.title, one.id))
     out = console()
     show(out, table if len(found) else "Nothing changed.")
@@ -222,18 +242,36 @@ def conflicts(
     coach: Coach = None,
     start: From = None,
     end: To = None,
+    upcoming: Upcoming = False,
+    past: Past = False,
+    now: Now = None,
+    appointment_type: AppointmentType = None,
+    subphase_id: SubphaseId = None,
+    as_of: AsOf = None,
     at_least: AtLeast = None,
     timeout: Timeout = TIMEOUT_SECONDS,
     tz: Zone = None,
 ) -> None:
     """Prints the PLANNED appointments that overlap."""
+    zone = zone_named(tz)
     with Schedules.open(db, schema=schema) as schedules:
-        window = _window(start, end, at_least, timeout, tz)
-        found = schedules.conflicts(talent_id=talent, coach_id=coach, **window)
+        found = schedules.conflicts(
+            talent_id=talent,
+            coach_id=coach,
+            start=_time(start, zone),
+            end=_time(end, zone),
+            now=_time(now, zone),
+            as_of=_time(as_of, zone),
+            upcoming=upcoming,
+            past=past,
+            appointment_type=appointment_type,
+            subphase_id=subphase_id,
+            at_least=at_least,
+            timeout=timeout,
+        )
     if as_json:
         print_json(found.to_json())
         return
-    zone = zone_named(tz)
     table = plain_table("day", "both at", "appointments")
     for one in found:
         day = local(one.start, zone).date()
@@ -247,16 +285,37 @@ def figures(
     as_json: Json = False,
     talent: Talent = None,
     coach: Coach = None,
+    status: Status = None,
     start: From = None,
     end: To = None,
+    upcoming: Upcoming = False,
+    past: Past = False,
+    now: Now = None,
+    appointment_type: AppointmentType = None,
+    subphase_id: SubphaseId = None,
+    as_of: AsOf = None,
     at_least: AtLeast = None,
     timeout: Timeout = TIMEOUT_SECONDS,
     tz: Zone = None,
 ) -> None:
     """Prints counts by status, reason and who, and hours."""
+    zone = zone_named(tz)
     with Schedules.open(db, schema=schema) as schedules:
-        window = _window(start, end, at_least, timeout, tz)
-        found = schedules.figures(talent_id=talent, coach_id=coach, **window).to_json()
+        found = schedules.figures(
+            talent_id=talent,
+            coach_id=coach,
+            status=status or None,
+            start=_time(start, zone),
+            end=_time(end, zone),
+            now=_time(now, zone),
+            as_of=_time(as_of, zone),
+            upcoming=upcoming,
+            past=past,
+            appointment_type=appointment_type,
+            subphase_id=subphase_id,
+            at_least=at_least,
+            timeout=timeout,
+        ).to_json()
     if as_json:
         print_json(found)
         return
@@ -271,14 +330,8 @@ def figures(
     show(console(), table)
 
 
-def _window(start: str | None, end: str | None, at_least: int | None, timeout: float, tz: str | None) -> Window:
-    zone = zone_named(tz)
-    return Window(
-        start=None if start is None else time_of(start, zone),
-        end=None if end is None else time_of(end, zone),
-        at_least=at_least,
-        timeout=timeout,
-    )
+def _time(value: str | None, zone: tzinfo | None) -> datetime | None:
+    return None if value is None else time_of(value, zone)
 
 
 def _print_owners(owners: Owners, as_json: bool) -> None:

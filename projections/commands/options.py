@@ -54,3 +54,18 @@ From = Annotated[
     str | None, typer.Option("--from", metavar="TIME", help="Only what ends after this, or begins then or later.")
 ]
 To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what begins before this.")]
+Status = Annotated[
+    list[str] | None, typer.Option("--status", metavar="S", help="PLANNED, DONE or CANCELED; repeatable.")
+]
+Upcoming = Annotated[bool, typer.Option("--upcoming", help="The same as --from NOW.")]
+Past = Annotated[bool, typer.Option("--past", help="Only what is dated and not upcoming.")]
+AppointmentType = Annotated[
+    str | None,
+    typer.Option("--appointment-type", "--type", metavar="T", help="Only STANDALONE, PART_ONE or PART_TWO."),
+]
+SubphaseId = Annotated[
+    str | None, typer.Option("--subphase-id", "--subphase", metavar="ID", help="Only of this subphase.")
+]
+AsOf = Annotated[
+    str | None, typer.Option("--as-of", metavar="TIME", help="As the envelopes published until then give it.")
+]
