@@ -23,7 +23,6 @@ TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in
 # Which modules may know a library; a name ends with a dot where everything below it is meant.
 ALLOWED = {
     "psycopg": ("domain.databases.postgres", "domain.recorders.postgres", "projections.stores.postgres"),
-    "psycopg_pool": ("domain.databases.postgres",),
     "sqlite3": ("domain.databases.sqlite", "domain.recorders.sqlite", "projections.stores.sqlite"),
     "eventsourcing": ("domain.databases.", "domain.recorders.", "domain.event_store"),
     "pydantic": ("domain.envelope", "domain.door"),

@@ -1,4 +1,4 @@
-"""One schema of a PostgreSQL database: the one place that connects to PostgreSQL and translates its errors."""
+"""One schema of a PostgreSQL database: the one place that speaks to PostgreSQL and translates its errors."""
 
 from __future__ import annotations
 
@@ -6,41 +6,23 @@ import os
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from threading import Event, Lock
+from contextlib import AbstractContextManager, contextmanager
+from threading import Event
 from typing import Any, Final, NoReturn
-from urllib.parse import urlsplit
 
 import psycopg
-from eventsourcing.postgres import PostgresDatastore
 from eventsourcing.utils import strtobool
-from psycopg import Connection, Cursor, sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
-from psycopg.rows import tuple_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg import Cursor, sql
 
+from domain.databases.postgres_connection import IDLE_IN_TRANSACTION_SECONDS_MAX, NoAnswer, PostgresConnection
+from domain.databases.postgres_connection import Row as Row  # noqa: PLC0414 - whoever asks, reads rows
+from domain.databases.postgres_listener import PostgresListener
+from domain.databases.postgres_pool import CONNECTIONS_MAX, PostgresPool
+from domain.databases.postgres_url import CONNECT_SECONDS_MAX, PostgresUrl
 from domain.errors import NotInstalled, StorageError, StorageUnavailable
+from domain.time_limit import TimeLimit, limit_here
 
-CONNECTIONS_MAX: Final = 10
-CONNECT_SECONDS_MAX: Final = 10
 LOCK_SECONDS_MAX: Final = 60
-_SESSION_DEFAULTS: Final = {
-    "idle_in_transaction_session_timeout": "60s",
-    # Every statement goes by a key: a plan for any parameters is a good one, and making one takes as long as asking.
-    "plan_cache_mode": "force_generic_plan",
-}
-"""Settings of every connection, unless the URL's `options` name them."""
-
-_STOP_LATENCY_SECONDS: Final = 0.2
-
-_CONNECTION_DEFAULTS: Final = {
-    "application_name": "appointments",
-    "connect_timeout": str(CONNECT_SECONDS_MAX),
-    "keepalives": "1",
-    "keepalives_idle": "30",
-    "keepalives_interval": "10",
-    "keepalives_count": "3",
-}
 
 # What PostgreSQL's error codes, or their classes, mean for a caller; the source is appendix A of its manual.
 _STATES: Final[Sequence[tuple[tuple[str, ...], type[StorageError], str]]] = (
@@ -56,15 +38,15 @@ _STATES: Final[Sequence[tuple[tuple[str, ...], type[StorageError], str]]] = (
 
 CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
 _HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %(name)s"
+_SET_IDLE_TIMEOUT: Final = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'"
 
-Row = tuple[Any, ...]
 
-
-class PostgresDatabase(PostgresDatastore):
-    """One installation on a server: the library's datastore, on a pool that takes every libpq parameter.
+class PostgresDatabase:
+    """One installation on a server, through connections of its own that take every libpq parameter.
 
     Statements are SQL with `{schema}` for the schema and `%(name)s` for parameters. Every driver error leaves as a
-    `StorageError` without a secret in it.
+    `StorageError` without a secret in it. `fetch` ends within the limit of the block that it is called in, or within
+    `timeout_seconds`; whatever writes or holds a snapshot takes as long as it must.
     """
 
     def __init__(self, url: str, *, schema: str) -> None:
@@ -72,25 +54,12 @@ class PostgresDatabase(PostgresDatastore):
             raise StorageError(
                 "POSTGRES_ENABLE_DB_FUNCTIONS is on: with it the event store loses events for readers; unset it"
             )
-        self._parameters = _connection_parameters(url)
-        super().__init__(dbname="", host="", port="", user="", password="", schema=schema, originator_id_type="text")
-        self.pool.close()
-        self.pool = ConnectionPool(  # type: ignore[assignment] # the library's own pool adds only what is not used
-            make_conninfo("", **self._parameters),
-            kwargs={"autocommit": True},
-            configure=self._configure,
-            min_size=0,
-            max_size=CONNECTIONS_MAX,
-            timeout=CONNECT_SECONDS_MAX,
-            max_idle=300.0,
-            open=False,
-        )
-        self._opening = Lock()
-        self._is_closed = False
+        self._url = PostgresUrl.read(url)
+        self.timeout_seconds = self._url.timeout_seconds
+        self.schema = schema
+        self._pool = PostgresPool(self._connect)
+        self._listener = PostgresListener(self._connect_to_listen)
         self._statements: dict[tuple[str, tuple[tuple[str, object], ...]], bytes] = {}
-
-    def register_type_adapters(self) -> None:
-        """Does nothing: the library's composite types serve inserts that this product does not use."""
 
     def statement(self, template: str, **names: object) -> bytes:
         """SQL text with the schema, and other names, in the places of the template's braces."""
@@ -102,14 +71,18 @@ class PostgresDatabase(PostgresDatastore):
         return self._statements[key]
 
     def fetch(self, statement: bytes, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Runs one reading statement and returns its rows; once more when the server had gone and is back."""
+        """Runs one reading statement and returns its rows; again when the server had gone and is back."""
+        limit = limit_here(self.timeout_seconds)
         with self._translated():
             for _ in range(CONNECTIONS_MAX):
-                with self._connection() as connection, suppress(_ConnectionGone):
-                    return self._fetch(connection, statement, parameters)
-                self._connect().close()
-            with self._connection() as connection:
-                return self._fetch(connection, statement, parameters)
+                with self._pool.connection(limit) as connection:
+                    try:
+                        return self._fetch(connection, statement, parameters, limit)
+                    except psycopg.OperationalError as error:
+                        if isinstance(error, NoAnswer) or not connection.closed:
+                            raise
+            with self._pool.connection(limit) as connection:
+                return self._fetch(connection, statement, parameters, limit)
 
     @contextmanager
     def writing(self) -> Iterator[Cursor[Row]]:
@@ -120,15 +93,21 @@ class PostgresDatabase(PostgresDatastore):
             connection.transaction(),
             connection.cursor(binary=True) as cursor,
         ):
+            if not connection.is_session:
+                cursor.execute(_SET_IDLE_TIMEOUT)
             yield cursor
 
     @contextmanager
     def holding(self) -> Iterator[Cursor[Row]]:
         """A cursor in a transaction on a connection of its own, which may be idle for as long as the block takes."""
-        with self._translated(), self._connect() as connection:
-            connection.execute("SET idle_in_transaction_session_timeout = 0")
-            with connection.transaction(), connection.cursor() as cursor:
-                yield cursor
+        with (
+            self._translated(),
+            self._connect(CONNECT_SECONDS_MAX) as connection,
+            connection.transaction(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+            yield cursor
 
     @contextmanager
     def snapshot(self, token: str | None = None) -> Iterator[Cursor[Row]]:
@@ -137,8 +116,16 @@ class PostgresDatabase(PostgresDatastore):
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if token is not None:
                 connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(token)))
+            if not connection.is_session:
+                connection.execute(_SET_IDLE_TIMEOUT)
             with connection.cursor(binary=True) as cursor:
                 yield cursor
+
+    @contextmanager
+    def connection(self) -> Iterator[PostgresConnection]:
+        """A connection of the pool, for the library's recorder. Errors leave as the driver's."""
+        with self._pool.connection(limit_here(self.timeout_seconds)) as connection:
+            yield connection
 
     def run_script(self, script: str, **names: object) -> None:
         """Runs statements that end in a semicolon at a line's end, one an execute, in one transaction.
@@ -154,94 +141,62 @@ class PostgresDatabase(PostgresDatastore):
             for statement in statements_of(script):
                 cursor.execute(self.statement(statement, **names))
 
-    @contextmanager
-    def waiter(self, channel: str) -> Iterator[Callable[[Event, float], None]]:
-        """Listens on a channel; see `Recorder.waiter`. A notification during other work is kept by the connection."""
-        with self._translated(), self._connect() as connection:
-            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(channel)))
-
-            def wait(stop: Event, seconds: float) -> None:
-                deadline = time.monotonic() + seconds
-                with self._translated():
-                    while not stop.is_set() and (left := deadline - time.monotonic()) > 0:
-                        for _ in connection.notifies(timeout=min(left, _STOP_LATENCY_SECONDS), stop_after=1):
-                            return
-
-            yield wait
+    def waiter(self, channel: str) -> AbstractContextManager[Callable[[Event, float], None]]:
+        """Waits for notifications on a channel; see `Recorder.waiter`. All waiters have one connection together."""
+        return self._listener.waiter(channel)
 
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
-        self._is_closed = True
-        with suppress(AttributeError):  # the library closes also what could not be opened
-            self.pool.close()
+        self._listener.close()
+        self._pool.close()
 
     @contextmanager
-    def _connection(self) -> Iterator[Connection[Row]]:
-        self._open()
-        try:
-            connection: Connection[Row] = self.pool.getconn()  # type: ignore[assignment] # the library says dict rows
-        except PoolTimeout:
-            self._explain()
-        try:
-            yield connection
-        finally:
-            self.pool.putconn(connection)  # type: ignore[arg-type] # the same
-
-    @contextmanager
-    def _living_connection(self) -> Iterator[Connection[Row]]:
+    def _living_connection(self) -> Iterator[PostgresConnection]:
+        """A connection whose server has just answered."""
         for _ in range(CONNECTIONS_MAX + 1):
-            with self._connection() as connection:
+            with self._pool.connection(TimeLimit.of(CONNECT_SECONDS_MAX)) as connection:
+                connection.deadline = time.monotonic() + CONNECT_SECONDS_MAX
                 try:
                     connection.execute("")
+                except NoAnswer as error:
+                    self._explain(error, CONNECT_SECONDS_MAX)
                 except psycopg.OperationalError:
-                    self._connect().close()
                     continue
+                connection.deadline = None
                 yield connection
                 return
-        self._explain()
+        raise StorageUnavailable("PostgreSQL ended every new connection at once; run it again")
 
-    def _open(self) -> None:
-        """Opens the pool after one connection has shown that it can be had: the pool itself would only time out."""
-        with self._opening:
-            if self._is_closed:
-                raise StorageError("the connections to PostgreSQL were closed here; open the database again")
-            if self.pool.closed:
-                self._connect().close()
-                self.pool.open()
-
-    def _connect(self) -> Connection[Row]:
+    def _connect(self, seconds: float) -> PostgresConnection:
         try:
-            connection: Connection[Row] = psycopg.connect(make_conninfo("", **self._parameters), autocommit=True)
+            return PostgresConnection.open(
+                self._url.connecting_within(seconds), seconds=min(seconds, CONNECT_SECONDS_MAX)
+            )
         except psycopg.OperationalError as error:
             raise StorageUnavailable(
                 f"cannot connect to PostgreSQL: {self._said(error)}; "
                 "is the server running, and are host, database, user and password right?"
             ) from error
-        self._configure(connection)
-        return connection
 
-    def _configure(self, connection: Connection[Any]) -> None:
-        connection.row_factory = tuple_row
-        for name, value in _SESSION_DEFAULTS.items():
-            if name not in self._parameters.get("options", ""):
-                connection.execute("SELECT set_config(%s, %s, false)", (name, value))
+    def _connect_to_listen(self) -> PostgresConnection:
+        return self._connect(min(limit_here(CONNECT_SECONDS_MAX).left, CONNECT_SECONDS_MAX))
 
-    @staticmethod
-    def _fetch(connection: Connection[Row], statement: bytes, parameters: Mapping[str, Any] | None) -> list[Row]:
+    def _fetch(
+        self, connection: PostgresConnection, statement: bytes, parameters: Mapping[str, Any] | None, limit: TimeLimit
+    ) -> list[Row]:
+        connection.deadline = time.monotonic() + limit.left
         try:
             with connection.cursor(binary=True) as cursor:
                 return cursor.execute(statement, parameters).fetchall()
-        except psycopg.OperationalError as error:
-            if connection.closed:
-                raise _ConnectionGone from error
-            raise
+        except NoAnswer as error:
+            self._explain(error, limit.seconds)
 
-    def _explain(self) -> NoReturn:
-        """Connects once outside the pool, to say what is in the way."""
-        self._connect().close()
+    def _explain(self, error: NoAnswer, seconds: float) -> NoReturn:
+        if not error.is_reachable:
+            self._pool.clear()  # whoever asks next need not wait for as long on the next connection
         raise StorageUnavailable(
-            f"no free connection to PostgreSQL within {CONNECT_SECONDS_MAX} s ({CONNECTIONS_MAX} are in use)"
-        )
+            f"PostgreSQL gave no answer within {seconds:g} s; what was committed is safe, run it again"
+        ) from error
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
@@ -267,33 +222,13 @@ class PostgresDatabase(PostgresDatastore):
     def _said(self, error: psycopg.Error) -> str:
         """The first line of what the driver said, without a secret."""
         text = (str(error).strip().splitlines() or ["no reason given"])[0]
-        for secret in (self._parameters.get("password"), os.environ.get("PGPASSWORD")):
+        for secret in (self._url.parameters.get("password"), os.environ.get("PGPASSWORD")):
             if secret:
                 text = text.replace(secret, "***")
         return text
-
-
-class _ConnectionGone(Exception):  # noqa: N818 - not an error yet: another connection may do
-    """A pooled connection whose server went away."""
 
 
 def statements_of(script: str) -> list[str]:
     """The statements of a script, each without comment lines and without its semicolon."""
     statements = re.sub(r"(?m)^--.*\n", "", script).split(";\n")
     return [statement.strip() for statement in statements if statement.strip()]
-
-
-def _connection_parameters(url: str) -> dict[str, str]:
-    """The libpq parameters of a URL, with this product's defaults for those it does not name."""
-    try:
-        parts = urlsplit(url)
-        is_readable = parts.netloc.count("@") <= 1 and "@" not in parts.path + parts.query and not parts.fragment
-        parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
-    except (psycopg.Error, ValueError):
-        is_readable, parameters = False, {}
-    if not is_readable:
-        # The driver's own message may repeat a piece of a password that was not percent-encoded.
-        raise StorageError(
-            "the PostgreSQL URL cannot be read; special characters in the user and the password are percent-encoded"
-        )
-    return _CONNECTION_DEFAULTS | parameters

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from datetime import UTC
 from importlib import resources
 from threading import Event
-from typing import Any, Final
+from typing import Any, Final, cast
 
-from eventsourcing.postgres import PostgresApplicationRecorder
-from psycopg import Cursor
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg import Connection, Cursor
+from psycopg.rows import DictRow, dict_row, tuple_row
 
 from domain.databases.postgres import LOCK_SECONDS_MAX, PostgresDatabase, Row
 from domain.envelope import Envelope, RefusalCode
@@ -48,7 +49,7 @@ _HEAD: Final = "SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_ev
 _LOCK: Final = """
     SET LOCAL lock_timeout = '{seconds}s';
     LOCK TABLE {schema}.stored_events IN EXCLUSIVE MODE;
-    NOTIFY {channel}
+    NOTIFY "{channel}"
 """
 
 _STORED: Final = """
@@ -129,7 +130,7 @@ class PostgresRecorder:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self.library_recorder: Final = PostgresApplicationRecorder(database)
+        self.library_recorder: Final = PostgresApplicationRecorder(_LibraryDatastore(database))
         self._channel = self.library_recorder.channel_name
 
     def create(self) -> None:
@@ -196,6 +197,28 @@ class PostgresRecorder:
 
     def _fetch(self, template: str, parameters: dict[str, Any] | None = None) -> list[Row]:
         return self._database.fetch(self._database.statement(template), parameters)
+
+
+class _LibraryDatastore(PostgresDatastore):
+    """What the library's recorder asks of a datastore, on the connections of this database."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__("", "", "", "", "", schema=database.schema, originator_id_type="text")
+        self._database = database
+
+    def register_type_adapters(self) -> None:
+        """Does nothing: the library's composite types serve inserts that this product does not use."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[DictRow]]:
+        """A connection whose rows are dictionaries."""
+        with self._database.connection() as connection:
+            lent = cast("Connection[DictRow]", connection)
+            lent.row_factory = dict_row
+            try:
+                yield lent
+            finally:
+                connection.row_factory = tuple_row
 
 
 class _PostgresAppend:

@@ -144,7 +144,7 @@ _GENERATION_LOCKED: Final = """
     SELECT number, fold_version, position FROM {schema}.generation WHERE number = %(generation)s FOR UPDATE
 """
 
-_NOTIFY: Final = "NOTIFY {channel}"
+_NOTIFY: Final = 'NOTIFY "{channel}"'
 
 
 class PostgresStore:
