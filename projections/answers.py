@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar, overload
 from domain.appointment import Appointment
 from domain.identifiers import Generation, Position
 from projections.calendar import ical_of
+from projections.documents import document_of
 from projections.schedule import Side
 from projections.stores.base import OwnerCounts, Stamp
 
@@ -93,14 +94,16 @@ class Schedule(Stamped, Listed[Appointment]):
         return ical_of(self.appointments, self.side)
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments talent ID --json`, before it is written as text."""
-        return {
-            f"{self.side}_id": self.owner_id,
-            **self.stamp(),
-            "as_of": self.as_of,
-            "appointments": self.to_dicts(),
-            "next": self.next,
-        }
+        """The document of `appointments talent ID --json`, ready for `json.dumps`."""
+        return document_of(
+            {
+                f"{self.side}_id": self.owner_id,
+                **self.stamp(),
+                "as_of": self.as_of,
+                "appointments": self.to_dicts(),
+                "next": self.next,
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +116,7 @@ class AppointmentAnswer(Appointment, Stamped):
         return cls(**appointment.to_dict(), lifecycle=appointment.lifecycle, **stamp_fields(stamp))
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments appointment ID --json`, before it is written as text."""
+        """The document of `appointments appointment ID --json`, ready for `json.dumps`."""
         lifecycle = [
             {
                 "status": step.status,
@@ -124,7 +127,7 @@ class AppointmentAnswer(Appointment, Stamped):
             }
             for step in self.lifecycle
         ]
-        return {**self.to_dict(), "lifecycle": lifecycle, **self.stamp()}
+        return document_of({**self.to_dict(), "lifecycle": lifecycle, **self.stamp()})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +143,7 @@ class Owners(Stamped, Listed[OwnerCounts]):
         return self.owners
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments talents --json`, before it is written as text."""
+        """The document of `appointments talents --json`, ready for `json.dumps`."""
         owners = [
             {f"{self.side}_id": one.owner_id, "PLANNED": one.planned, "DONE": one.done, "CANCELED": one.canceled}
             for one in self.owners

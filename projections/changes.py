@@ -9,6 +9,7 @@ from typing import Any
 from domain.appointment import Appointment
 from domain.identifiers import AppointmentId
 from projections.answers import Listed, Stamped
+from projections.documents import document_of
 from projections.schedule import ScheduleRow, appointment_from
 from projections.stores.base import ScheduleChange, ScheduleQuery
 
@@ -41,12 +42,12 @@ class Changes(Stamped, Listed[Change]):
         return self.changes
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments changes --json`, before it is written as text."""
+        """The document of `appointments changes --json`, ready for `json.dumps`."""
         changes = [
             {"id": one.id, "removed": one.removed, "appointment": one.appointment and one.appointment.to_dict()}
             for one in self.changes
         ]
-        return {"changes": changes, "token": self.token, **self.stamp()}
+        return document_of({"changes": changes, "token": self.token, **self.stamp()})
 
 
 def changes_of(query: ScheduleQuery, changed: Sequence[ScheduleChange], *, is_first: bool) -> tuple[Change, ...]:

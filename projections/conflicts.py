@@ -9,6 +9,7 @@ from typing import Any
 
 from domain.appointment import Appointment
 from projections.answers import Listed, Stamped
+from projections.documents import document_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,12 @@ class Conflicts(Stamped, Listed[Conflict]):
         return self.conflicts
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments conflicts --json`, before it is written as text."""
+        """The document of `appointments conflicts --json`, ready for `json.dumps`."""
         conflicts = [
             {"first": one.first.to_dict(), "second": one.second.to_dict(), "start": one.start, "end": one.end}
             for one in self.conflicts
         ]
-        return {"conflicts": conflicts, **self.stamp()}
+        return document_of({"conflicts": conflicts, **self.stamp()})
 
 
 def conflicts_of(appointments: Iterable[Appointment]) -> Iterator[Conflict]:

@@ -43,7 +43,7 @@ class Figures(Stamped):
     as_of: datetime | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments figures --json`, before it is written as text; nobody is `UNKNOWN`."""
+        """The document of `appointments figures --json`, ready for `json.dumps`; nobody is `UNKNOWN`."""
         return {
             "appointments": self.appointments,
             "by_status": dict(self.by_status),

@@ -12,6 +12,7 @@ from domain.envelope import Snapshot
 from domain.event_store import envelope_of
 from domain.identifiers import EventId, Position
 from domain.recorders.base import StoredEnvelope
+from projections.documents import document_of
 
 _FIELDS: Final = tuple(one.name for one in fields(Snapshot) if one.name != "id")
 
@@ -49,7 +50,7 @@ class History:
     revisions: tuple[RevisionChange, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """The document of `appointments history ID --json`, before it is written as text."""
+        """The document of `appointments history ID --json`, ready for `json.dumps`."""
         revisions = [
             {
                 "event_id": one.event_id,
@@ -60,7 +61,7 @@ class History:
             }
             for one in self.revisions
         ]
-        return {"id": self.id, "revisions": revisions}
+        return document_of({"id": self.id, "revisions": revisions})
 
 
 def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History:

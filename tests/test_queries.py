@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ import pytest
 from domain import Status
 from domain.errors import AppointmentNotFound, NotInstalled, ReadModelBehind, UsageError
 from projections import Schedule, Schedules
+from projections.cli import run
 from projections.questions import Filters
 from tests.builders import as_json, envelope
 from tests.conftest import Place
@@ -393,4 +395,24 @@ def test_answers_as_json_have_exactly_the_keys_of_the_interface(place: Place) ->
         ["status", "event_id", "at", "canceled_by", "cancelation_reason"]
     ] * 2
     assert [step["canceled_by"] for step in document["lifecycle"]] == [None, "COACH"]
-    assert schedules.talent("talent-1", as_of=at(0)).to_json()["as_of"] == at(0)
+    assert schedules.talent("talent-1", as_of=at(0)).to_json()["as_of"] == "2023-07-10T00:00:00.000Z"
+
+
+def test_every_answer_as_json_is_what_json_can_hold_and_what_the_command_line_prints(
+    durable_place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    schedules = project(durable_place, *STATUSES, envelope(7, id="b", status="CANCELED", canceledBy="COACH"))
+    capfd.readouterr()
+    for answer, command in (
+        (schedules.talent("talent-1", as_of=at(1)), ["talent", "talent-1", "--as-of", at(1).isoformat()]),
+        (schedules.coach("coach-1"), ["coach", "coach-1"]),
+        (schedules.appointment("b"), ["appointment", "b"]),
+        (schedules.history("b"), ["history", "b"]),
+        (schedules.changes(talent_id="talent-1"), ["changes", "--talent", "talent-1"]),
+        (schedules.conflicts(talent_id="talent-1"), ["conflicts", "--talent", "talent-1"]),
+        (schedules.figures(talent_id="talent-1"), ["figures", "--talent", "talent-1"]),
+        (schedules.talents(), ["talents"]),
+        (schedules.coaches(), ["coaches"]),
+    ):
+        assert run([*command, "--json", *durable_place.arguments]) == 0
+        assert capfd.readouterr().out == json.dumps(answer.to_json(), ensure_ascii=False, indent=2) + "\n"
