@@ -5,9 +5,16 @@ from projections.changes import Change, Changes
 from projections.conflicts import Conflict, Conflicts
 from projections.figures import Figures
 from projections.history import History
+from projections.old_generations import DroppedGenerations, drop_old
 from projections.projector import Projector
 from projections.queries import Schedules
-from projections.rebuild import DifferencesFound, Progress, RebuildReport, rebuild, rollback
+from projections.rebuild import (
+    DifferencesFound,
+    Progress,
+    RebuildReport,
+    rebuild,
+    rollback,
+)
 from projections.verify import Difference, verify
 
 __all__ = [
@@ -17,6 +24,7 @@ __all__ = [
     "Conflicts",
     "Difference",
     "DifferencesFound",
+    "DroppedGenerations",
     "Figures",
     "History",
     "Owners",
@@ -25,6 +33,7 @@ __all__ = [
     "RebuildReport",
     "Schedule",
     "Schedules",
+    "drop_old",
     "rebuild",
     "rollback",
     "verify",

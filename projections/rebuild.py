@@ -14,6 +14,7 @@ from domain.errors import RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.settings import locate
+from projections.old_generations import drop_superseded
 from projections.projector import Projector, check_not_newer, fold_streams, project
 from projections.stores import builder_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
@@ -35,7 +36,10 @@ class Progress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """What a rebuild did; `seconds` by phase, those of "read and fold" and "load" summed over processes."""
+    """What a rebuild did; `seconds` by phase, those of "read and fold" and "load" summed over processes.
+
+    `kept` are old generations that somebody else held, so that they could not be dropped: see `drop_old`.
+    """
 
     generation: Generation
     position: Position
@@ -43,6 +47,7 @@ class RebuildReport:
     appointments: int
     seconds: dict[str, float]
     total_seconds: float
+    kept: tuple[Generation, ...] = ()
 
     @property
     def events_per_second(self) -> float:
@@ -118,9 +123,15 @@ def rebuild(
             builder.finish(generation, upto)
             position = _make_ready(database, builder, workers, generation, watch, check_alone)
             check_alone()
-            _drop_old(database, builder)
+            kept = drop_superseded(database, builder).kept
             return RebuildReport(
-                generation, position, loaded.events, loaded.appointments, watch.seconds, time.perf_counter() - began
+                generation,
+                position,
+                loaded.events,
+                loaded.appointments,
+                watch.seconds,
+                time.perf_counter() - began,
+                kept,
             )
 
 
@@ -162,7 +173,7 @@ def _previous(catalogue: Catalogue) -> GenerationInfo:
 def _check_nothing_newer(generations: Iterable[GenerationInfo]) -> None:
     """Raises `VersionMismatch` when one that newer code made, finished or not, is there to be lost."""
     for info in generations:
-        if info.state is not GenerationState.DROPPED:
+        if info.state not in (GenerationState.RETIRED, GenerationState.DROPPED):
             check_not_newer(info.fold_version)
 
 
@@ -249,11 +260,3 @@ def _switch(builder: Builder, generation: Generation, check_alone: Callable[[], 
                 break
             turn.write(project(turn, batch), batch[-1].position)
         return turn.position
-
-
-def _drop_old(database: Database, builder: Builder) -> None:
-    """Drops every generation but the serving one and the one before."""
-    catalogue = store_of(database).catalogue()
-    for info in catalogue.generations:
-        if info.number not in (catalogue.serving, catalogue.previous) and info.state is not GenerationState.DROPPED:
-            builder.drop(info.number)

@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from urllib.parse import quote
 
-from projections import Progress
+import psycopg
+import pytest
+
+from projections import Progress, Schedules, drop_old
+from projections.cli import run
+from tests.builders import envelope
 from tests.conftest import Place
-from tests.generations import SECONDS_MAX, append_sample, execute, line_of, position, python, serving
-from tests.rebuilding import rebuilt, rolled_back
+from tests.generations import (
+    SECONDS_MAX,
+    BrokenOffError,
+    append_sample,
+    execute,
+    interrupt_at,
+    line_of,
+    position,
+    python,
+    serving,
+    states,
+    table_names,
+    tables_of,
+)
+from tests.rebuilding import project, rebuilt, rolled_back
 
 EVENTS = 4_000
 
@@ -70,3 +90,92 @@ def test_a_rollback_is_not_held_up_by_the_backlog_of_three_busy_projectors(postg
         assert rolled_back(postgres_place) == 1
         left_at = position(postgres_place, 2)
     assert 0 < left_at < EVENTS
+
+
+@contextmanager
+def held_tables(place: Place, *generations: int, mode: str = "ACCESS SHARE") -> Iterator[None]:
+    """A transaction that has locked tables, as pg_dump locks what it is going to read."""
+    with psycopg.connect(place.url) as connection:
+        for name in sorted(tables_of(*generations)):
+            connection.execute(f"LOCK TABLE {place.schema}.{name} IN {mode} MODE".encode())
+        yield
+        connection.rollback()
+
+
+def impatient_schedules(place: Place) -> Schedules:
+    """They give up where they would have to wait for a lock."""
+    url = f"{place.url}&options={quote('-c lock_timeout=100')}"
+    return place.closing.enter_context(Schedules.open(url, schema=place.schema))
+
+
+def drop_by_command(place: Place, capfd: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
+    """The exit status, the output and the complaints of `rebuild --drop-old`."""
+    capfd.readouterr()
+    return run(["rebuild", "--drop-old", *options, *place.arguments]), *capfd.readouterr()
+
+
+def test_a_fresh_reader_asks_nothing_of_a_generation_that_does_not_serve(postgres_place: Place) -> None:
+    project(postgres_place, envelope(1))
+    rebuilt(postgres_place)
+    with held_tables(postgres_place, 1, mode="ACCESS EXCLUSIVE"):
+        assert impatient_schedules(postgres_place).talent("talent-1").generation == 2
+
+
+def test_a_generation_that_a_dump_holds_is_kept_until_the_dump_is_over_and_holds_nobody_up(
+    postgres_place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
+    project(postgres_place, envelope(1))
+    old_reader, another = impatient_schedules(postgres_place), impatient_schedules(postgres_place)
+    assert old_reader.talent("talent-1").generation == another.talent("talent-1").generation == 1
+    with held_tables(postgres_place, 1):
+        assert rebuilt(postgres_place).kept == ()
+        assert rebuilt(postgres_place).kept == (1,)
+        assert states(postgres_place) == {1: "retired", 2: "ready", 3: "ready"}
+        for schedules in (old_reader, impatient_schedules(postgres_place)):
+            assert schedules.talent("talent-1").generation == 3
+        status, out, complaints = drop_by_command(postgres_place, capfd, "--json")
+        assert (status, json.loads(out)) == (1, {"dropped": [], "kept": [1]})
+        assert complaints == (
+            "appointments: generation 1 is held by another connection, a backup perhaps, and was not dropped; "
+            "the next rebuild drops it, or: appointments rebuild --drop-old\n"
+        )
+    assert another.talent("talent-1").generation == 3
+    assert table_names(postgres_place) == tables_of(1, 2, 3)
+    assert rebuilt(postgres_place).kept == ()
+    assert states(postgres_place) == {1: "dropped", 2: "dropped", 3: "ready", 4: "ready"}
+    assert table_names(postgres_place) == tables_of(3, 4)
+
+
+def test_a_kept_generation_is_dropped_by_a_command(postgres_place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    project(postgres_place, envelope(1))
+    with held_tables(postgres_place, 1):
+        rebuilt(postgres_place)
+        rebuilt(postgres_place)
+    assert drop_by_command(postgres_place, capfd) == (0, "1 dropped, 0 kept\n", "")
+    assert table_names(postgres_place) == tables_of(2, 3)
+    assert drop_by_command(postgres_place, capfd) == (0, "0 dropped, 0 kept\n", "")
+
+
+def test_what_is_dropped_by_command_is_neither_a_rebuild_under_way_nor_what_a_rollback_needs(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    with pytest.raises(BrokenOffError):
+        rebuilt(place, progress=interrupt_at("verify"))
+    assert drop_old(place.url, schema=place.schema) == ((), ())
+    assert states(place) == {1: "ready", 2: "ready", 3: "building"}
+    assert run(["rebuild", "--drop-old", "--restart", *place.arguments]) == 2
+    assert capsys.readouterr().err.startswith("appointments: --drop-old makes no generation")
+
+
+def test_an_unfinished_generation_that_a_dump_holds_is_never_gone_on_with(postgres_place: Place) -> None:
+    project(postgres_place, envelope(1))
+    with pytest.raises(BrokenOffError):
+        rebuilt(postgres_place, progress=interrupt_at("verify"))
+    with held_tables(postgres_place, 2):
+        report = rebuilt(postgres_place, restart=True)
+        assert (report.generation, report.kept) == (3, (2,))
+    assert states(postgres_place) == {1: "ready", 2: "retired", 3: "ready"}
+    assert rebuilt(postgres_place).kept == ()
+    assert table_names(postgres_place) == tables_of(3, 4)

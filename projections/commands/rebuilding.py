@@ -6,7 +6,10 @@ from typing import Annotated
 
 import typer
 
+from domain.errors import UsageError
+from domain.identifiers import Generation
 from projections.commands.options import Db, Json, Schema
+from projections.old_generations import drop_old as drop_old_generations
 from projections.rebuild import DifferencesFound, Progress, RebuildReport
 from projections.rebuild import rebuild as rebuild_read_models
 from projections.rebuild import rollback as roll_back
@@ -22,8 +25,16 @@ def rebuild(
     processes: Annotated[
         int | None, typer.Option("--processes", min=1, metavar="N", help="How many load and verify at once.")
     ] = None,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Only drop old generations that an earlier rebuild had to keep.")
+    ] = False,
 ) -> None:
     """Makes the next generation from history, verifies it, and switches readers to it at once."""
+    if drop_old:
+        if restart or processes is not None:
+            raise UsageError("--drop-old makes no generation: --restart and --processes have no meaning with it")
+        _drop_old(db, schema, as_json=as_json)
+        return
     try:
         with progress_bars() as bars:
             report = rebuild_read_models(
@@ -44,6 +55,7 @@ def rebuild(
             f"generation {report.generation} serves at position {report.position:,}: {report.events:,} envelopes "
             f"in {report.total_seconds:.1f} s, {report.events_per_second:,.0f} a second"
         )
+    _complain_of_kept(report.kept)
 
 
 def report_json(report: RebuildReport) -> dict[str, object]:
@@ -56,7 +68,28 @@ def report_json(report: RebuildReport) -> dict[str, object]:
         "seconds": {phase: round(seconds, 3) for phase, seconds in report.seconds.items()},
         "total_seconds": round(report.total_seconds, 3),
         "events_per_second": round(report.events_per_second),
+        "kept": list(report.kept),
     }
+
+
+def _drop_old(db: str | None, schema: str | None, *, as_json: bool) -> None:
+    """Drops old generations; exit 1 when one had to be kept again."""
+    done = drop_old_generations(db, schema=schema)
+    if as_json:
+        print_json({"dropped": list(done.dropped), "kept": list(done.kept)})
+    else:
+        print(f"{len(done.dropped)} dropped, {len(done.kept)} kept")  # noqa: T201
+    _complain_of_kept(done.kept)
+    if done.kept:
+        raise typer.Exit(1)
+
+
+def _complain_of_kept(kept: tuple[Generation, ...]) -> None:
+    for number in kept:
+        complain(
+            f"generation {number} is held by another connection, a backup perhaps, and was not dropped; "
+            "the next rebuild drops it, or: appointments rebuild --drop-old"
+        )
 
 
 def _show(bars: Bars, progress: Progress) -> None:

@@ -135,6 +135,8 @@ class GenerationState(StrEnum):
 
     BUILDING = "building"
     READY = "ready"
+    RETIRED = "retired"
+    """Of no more use: it is dropped as soon as nobody holds its tables."""
     DROPPED = "dropped"
 
 

@@ -157,8 +157,12 @@ class Builder(Protocol):
     def switching(self, generation: Generation) -> AbstractContextManager[SwitchTurn]:
         """Holds the pointer; at the end of the block readers see this generation, unless the block raises."""
 
-    def drop(self, generation: Generation) -> None:
-        """Drops the tables of a generation and notes it in the catalogue; harmless when repeated."""
+    def drop(self, generation: Generation) -> bool:
+        """Retires a generation for good, then drops its tables; harmless when repeated.
+
+        False when somebody, a `pg_dump` for instance, holds the tables for long: readers must not queue behind the
+        drop, so they are left as they are, for another call.
+        """
 
     def snapshot(self, generation: Generation, *, token: str | None = None) -> AbstractContextManager[Snapshot]:
         """Opens an unchanging view; with the token of another one, an equal one."""

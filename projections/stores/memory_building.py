@@ -99,12 +99,13 @@ class MemoryBuilder:
                 self._models.previous, self._models.serving = self._models.serving, generation
         self._database.notify()
 
-    def drop(self, generation: Generation) -> None:
+    def drop(self, generation: Generation) -> bool:
         """See `Builder.drop`."""
         with self._database.lock:
             info = self._models.generations[generation].info
             self._models.generations[generation] = Tables(replace(info, state=GenerationState.DROPPED))
             self._models.pieces.pop(generation, None)
+            return True
 
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[MemorySnapshot]:

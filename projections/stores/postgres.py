@@ -152,7 +152,7 @@ class PostgresStore:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._believed = Generation(1)
+        self._believed: Generation | None = None
         self._channel = f"{database.schema}_projected"
 
     def create(self) -> None:
@@ -250,7 +250,7 @@ class PostgresStore:
         """The stamp and the rows of an answer, both of the generation that serves."""
         question = _STAMP.replace("ANSWER", answer)
         while True:
-            generation = self._believed
+            generation = self._believed or self._serving()
             try:
                 rows = self._database.fetch(
                     self._database.statement(question, side=side, generation=generation), parameters
@@ -259,10 +259,15 @@ class PostgresStore:
                 rows = []
             if rows and rows[0][0] == generation:
                 return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
-            serving = self.catalogue().serving
+            serving = self._serving()
             if not rows and serving == generation:
                 raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
-            self._believed = serving
+
+    def _serving(self) -> Generation:
+        """The generation that serves, believed in from now on: no table is named before the pointer was read."""
+        serving = self.catalogue().serving
+        self._believed = serving
+        return serving
 
 
 def installation_sql(schema: str) -> str:

@@ -13,7 +13,7 @@ from psycopg import Cursor
 
 from domain.appointment import FOLD_VERSION
 from domain.databases.postgres import PostgresDatabase, Row, statements_of
-from domain.errors import RebuildRunning
+from domain.errors import RebuildRunning, StorageUnavailable
 from domain.identifiers import AppointmentId, Generation, Position
 from projections.schedule import Side
 from projections.stores.base import GenerationState
@@ -100,6 +100,14 @@ _SWITCH: Final = """
 _NOTIFY: Final = "SELECT pg_notify(%(channel)s, '')"
 
 _SET_STATE: Final = "UPDATE {schema}.generation SET state = %(state)s WHERE number = %(generation)s"
+
+_DELETE_PIECES: Final = "DELETE FROM {schema}.piece WHERE generation = %(generation)s"
+
+# Questions that still believe in the generation queue behind the drop for so long. It is longer than the second
+# after which PostgreSQL's autovacuum gives way.
+_DROP_PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
+
+_DROP: Final = "DROP TABLE IF EXISTS {schema}.{table}"
 
 _POSITION: Final = """
     SELECT position, (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events)
@@ -215,24 +223,26 @@ class PostgresBuilder:
             turn.serving_position = rows[serving][2]
             yield turn
             cursor.execute(self._database.statement(_SWITCH), {"next": generation})
-            parameters = {"generation": generation, "state": GenerationState.READY.value}
-            cursor.execute(self._database.statement(_SET_STATE), parameters)
+            self._set_state(cursor, generation, GenerationState.READY)
             # The position may have risen: whoever waits for one looks again.
             cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})
 
-    def drop(self, generation: Generation) -> None:
+    def drop(self, generation: Generation) -> bool:
         """See `Builder.drop`."""
         with self._database.writing() as cursor:
-            for table in TABLES:
-                cursor.execute(
-                    self._database.statement("DROP TABLE IF EXISTS {schema}.{table}", table=f"{table}_{generation}")
-                )
-            cursor.execute(
-                self._database.statement("DELETE FROM {schema}.piece WHERE generation = %(generation)s"),
-                {"generation": generation},
-            )
-            parameters = {"generation": generation, "state": GenerationState.DROPPED.value}
-            cursor.execute(self._database.statement(_SET_STATE), parameters)
+            cursor.execute(self._database.statement(_DELETE_PIECES), {"generation": generation})
+            self._set_state(cursor, generation, GenerationState.RETIRED)
+        try:
+            with self._database.writing() as cursor:
+                cursor.execute(self._database.statement(_DROP_PATIENCE))
+                for table in TABLES:
+                    cursor.execute(self._database.statement(_DROP, table=f"{table}_{generation}"))
+                self._set_state(cursor, generation, GenerationState.DROPPED)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                return False
+            raise
+        return True
 
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[PostgresSnapshot]:
@@ -241,6 +251,10 @@ class PostgresBuilder:
             cursor.execute(self._database.statement(_POSITION), {"generation": generation})
             [[position, head]] = cursor.fetchall()
             yield PostgresSnapshot(self._database, cursor, generation, position, head)
+
+    def _set_state(self, cursor: Cursor[Row], generation: Generation, state: GenerationState) -> None:
+        parameters = {"generation": generation, "state": state.value}
+        cursor.execute(self._database.statement(_SET_STATE), parameters)
 
     def _copy(
         self, cursor: Cursor[Row], template: str, types: Sequence[str], rows: Sequence[Row], **names: object

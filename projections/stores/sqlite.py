@@ -114,7 +114,7 @@ class SQLiteStore:
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
-        self._believed = Generation(1)
+        self._believed: Generation | None = None
 
     def create(self) -> None:
         """See `Store.create`."""
@@ -213,7 +213,7 @@ class SQLiteStore:
     ) -> tuple[Stamp, list[tuple[Any, ...]]]:
         """The stamp and the rows of an answer, both of the generation that serves."""
         while True:
-            generation = self._believed
+            generation = self._believed or self._serving()
             statement = _question(answer, side, generation)
             try:
                 with self._database.reading() as cursor:
@@ -222,10 +222,15 @@ class SQLiteStore:
                 rows = []
             if rows and rows[0][0] == generation:
                 return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
-            serving = self.catalogue().serving
+            serving = self._serving()
             if not rows and serving == generation:
                 raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
-            self._believed = serving
+
+    def _serving(self) -> Generation:
+        """The generation that serves, believed in from now on: no table is named before the pointer was read."""
+        serving = self.catalogue().serving
+        self._believed = serving
+        return serving
 
 
 @cache

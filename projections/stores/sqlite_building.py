@@ -151,13 +151,14 @@ class SQLiteBuilder:
             )
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
 
-    def drop(self, generation: Generation) -> None:
-        """See `Builder.drop`."""
+    def drop(self, generation: Generation) -> bool:
+        """See `Builder.drop`; who reads a file holds nobody up."""
         with self._database.writing() as cursor:
             for table in TABLES:
                 cursor.execute(f"DROP TABLE IF EXISTS {table}_{generation}")
             cursor.execute("DELETE FROM piece WHERE generation = ?", (generation,))
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.DROPPED, generation))
+        return True
 
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[SQLiteSnapshot]:
