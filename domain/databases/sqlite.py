@@ -7,105 +7,63 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Final
 from urllib.parse import quote
 
-from eventsourcing.persistence import ConnectionPoolClosedError, PersistenceError
-from eventsourcing.sqlite import (
-    SQLiteConnection,
-    SQLiteConnectionPool,
-    SQLiteCursor,
-    SQLiteDatastore,
-    SQLiteTransaction,
+from domain.databases.sqlite_pool import (
+    Connection,
+    ForkedError,
+    Pool,
+    PoolClosedError,
+    WriterTimeoutError,
+    connect,
 )
-
 from domain.errors import NotInstalled, StorageError, StorageUnavailable
 
 LOCK_SECONDS_MAX: Final = 60
 _POLL_SECONDS: Final = 0.02
 
 
-class _ImmediateTransaction(SQLiteTransaction):
-    """Takes the write lock at once: a deferred transaction that becomes a writer ignores the busy timeout."""
+class SQLiteDatabase:
+    """One SQLite file and the connections of this process to it. Every driver error leaves it as a `StorageError`.
 
-    def __enter__(self) -> SQLiteCursor:
-        cursor = self.connection.cursor()
-        cursor.execute("BEGIN IMMEDIATE" if self.commit else "BEGIN")
-        return cursor
-
-
-class _Connection(SQLiteConnection):
-    @contextmanager
-    def transaction(self, *, commit: bool) -> Iterator[SQLiteCursor]:
-        with _ImmediateTransaction(self, commit=commit) as cursor, cursor:
-            yield cursor
-
-
-class _ConnectionPool(SQLiteConnectionPool):
-    def __init__(self, path: str, uri: str) -> None:
-        self._path = path
-        super().__init__(
-            db_name=uri,
-            lock_timeout=LOCK_SECONDS_MAX,
-            pool_size=5,
-            max_overflow=100,
-            pool_timeout=LOCK_SECONDS_MAX,
-        )
-
-    def _create_connection(self) -> SQLiteConnection:
-        if _is_missing(self._path):  # asked before: another process may create it right after
-            raise _not_there(self._path)
-        connection = self._connect()._sqlite_conn  # noqa: SLF001 - the library's only way in
-        connection.row_factory = None
-        return _Connection(sqlite_conn=connection, max_age=self.max_age)
-
-    def _connect(self) -> SQLiteConnection:
-        """Connects; the change to WAL mode does not wait by itself for others who open the same new file."""
-        deadline = time.monotonic() + LOCK_SECONDS_MAX
-        while True:
-            try:
-                return super()._create_connection()
-            except sqlite3.OperationalError as error:
-                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
-                    raise
-                time.sleep(_POLL_SECONDS)
-
-
-class SQLiteDatabase(SQLiteDatastore):
-    """One SQLite file: the library's pool of connections, with transactions that lock at once.
-
-    Every driver error leaves it as a `StorageError`.
+    Safe in threads, and after a fork.
     """
 
     def __init__(self, path: str) -> None:
         self.path = path
-        uri = f"file:{quote(str(Path(path).absolute()))}?mode=rw"
-        super().__init__(uri, lock_timeout=LOCK_SECONDS_MAX, pool_timeout=LOCK_SECONDS_MAX, originator_id_type="text")
-        self.pool = _ConnectionPool(path, uri)
+        absolute = Path(path).absolute()
+        self._uri = f"file:{quote(str(absolute))}?mode=rw"
+        self._pool = Pool(absolute.resolve(), partial(_connect, path, self._uri), lock_timeout=LOCK_SECONDS_MAX)
+
+    def close(self) -> None:
+        """Gives back every connection; harmless when repeated."""
+        self._pool.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
         """A cursor for one statement. Each statement is a snapshot of its own."""
-        with (
-            self._translated(),
-            self.get_connection(commit=False) as connection,
-            connection.cursor() as cursor,
-        ):
-            yield cursor
+        with self._translated(), self._pool.connection() as connection:
+            yield connection.cursor()
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Cursor]:
         """A cursor whose statements all see one snapshot."""
-        with self._translated(), self.transaction(commit=False) as cursor, cursor as statements:
-            yield statements
+        with self._translated(), self._pool.connection() as connection:
+            connection.execute("BEGIN")
+            yield connection.cursor()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Cursor]:
-        """A cursor in a transaction that holds the write lock; commits at the end, rolls back on any error."""
-        with self._translated(), self.transaction(commit=True) as cursor, cursor as statements:
-            yield statements
+        """A cursor in a transaction that holds the write lock; commits at the end, rolls back on any error.
+
+        The writers of this process take turns in the order in which they came. Readers never wait for them.
+        """
+        with self._translated(), self._pool.writing() as connection:
+            yield connection.cursor()
 
     def run_script(self, sql: str) -> None:
         """Runs statements that end in a semicolon at a line's end, in one transaction."""
@@ -117,7 +75,8 @@ class SQLiteDatabase(SQLiteDatastore):
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
         """See `Recorder.waiter`: asks `PRAGMA data_version`, which only says what others committed."""
         with self._translated():
-            connection = sqlite3.connect(self.pool.db_name, uri=True, check_same_thread=False)
+            self._pool.check_open()
+            connection = _connect(self.path, self._uri)
         try:
             version = _data_version(connection)
 
@@ -138,15 +97,22 @@ class SQLiteDatabase(SQLiteDatastore):
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except ConnectionPoolClosedError as error:
+        except PoolClosedError as error:
             raise StorageError(f"the database {self.path} was closed here; open it again") from error
-        except PersistenceError as error:
-            raise self._storage_error(error, error.__cause__ or error) from error
+        except ForkedError as error:
+            raise StorageError(
+                f"this process was forked while the database {self.path} was in use; nothing was stored by it"
+            ) from error
+        except WriterTimeoutError as error:
+            raise self._locked() from error
         except sqlite3.Error as error:
-            raise self._storage_error(error, error) from error
+            raise self._storage_error(error) from error
 
-    def _storage_error(self, error: Exception, cause: BaseException) -> StorageError:
-        code = getattr(cause, "sqlite_errorcode", 0) & 0xFF
+    def _locked(self) -> StorageUnavailable:
+        return StorageUnavailable(f"the database {self.path} was locked for more than {LOCK_SECONDS_MAX} s")
+
+    def _storage_error(self, error: sqlite3.Error) -> StorageError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_CANTOPEN and _is_missing(self.path):
             return _not_there(self.path)
         if "no such table" in str(error):
@@ -162,11 +128,38 @@ class SQLiteDatabase(SQLiteDatastore):
                 f"no space left for the database {self.path}; what was committed is safe, free space and run it again"
             ),
             sqlite3.SQLITE_IOERR: StorageUnavailable(f"the database {self.path} cannot be read or written: {error}"),
-            sqlite3.SQLITE_BUSY: StorageUnavailable(
-                f"the database {self.path} was locked by another process for more than {LOCK_SECONDS_MAX} s"
-            ),
+            sqlite3.SQLITE_BUSY: self._locked(),
         }
         return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+def _connect(path: str, uri: str) -> Connection:
+    """Connects in WAL mode, so that readers and a writer do not wait for each other."""
+    if _is_missing(path):  # asked before: another process may create it right after
+        raise _not_there(path)
+    connection = connect(uri, lock_timeout=LOCK_SECONDS_MAX)
+    try:
+        _set_wal_mode(connection)
+    except BaseException:
+        connection.close()
+        raise
+    connection.end_use()
+    return connection
+
+
+def _set_wal_mode(connection: Connection) -> None:
+    """The change to WAL mode does not wait by itself for others who open the same new file."""
+    deadline = time.monotonic() + LOCK_SECONDS_MAX
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = wal").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
 
 
 def _is_missing(path: str) -> bool:
@@ -192,6 +185,8 @@ def create_private_file(path: str) -> None:
         raise StorageError(f"cannot create the database {path}: {error.strerror}") from error
 
 
-def _data_version(connection: sqlite3.Connection) -> int:
+def _data_version(connection: Connection) -> int:
+    connection.check_process()
     [version] = connection.execute("PRAGMA data_version").fetchone()
+    connection.end_use()
     return int(version)
