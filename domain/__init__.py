@@ -6,6 +6,7 @@ from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Enve
 from domain.errors import (
     AppointmentNotFound,
     AppointmentsError,
+    InputUnreadable,
     InvalidCursor,
     InvalidToken,
     NotInstalled,
@@ -20,8 +21,10 @@ from domain.errors import (
     VersionMismatch,
 )
 from domain.event_store import AppendReport, EventStore
+from domain.items import PAUSE
 
 __all__ = [
+    "PAUSE",
     "AppendReport",
     "Appointment",
     "AppointmentNotFound",
@@ -32,6 +35,7 @@ __all__ = [
     "Envelope",
     "EnvelopeRefused",
     "EventStore",
+    "InputUnreadable",
     "InvalidCursor",
     "InvalidToken",
     "LifecycleStep",

@@ -78,14 +78,14 @@ def read_envelope(content: bytes | str | Mapping[str, Any]) -> Envelope | Ignore
     return _read_carefully(text)
 
 
-def as_json(content: bytes | str | Mapping[str, Any]) -> bytes:
+def as_json(content: object) -> bytes:
     """The JSON bytes of an envelope: as received where there was a text, else compact.
 
     Raises:
         EnvelopeRefused: when JSON cannot express the object.
     """
-    if isinstance(content, bytes):
-        return content.strip(_BLANK)
+    if isinstance(content, bytes | bytearray | memoryview):
+        return bytes(content).strip(_BLANK)
     if isinstance(content, str):
         return content.encode("utf-8", "surrogatepass").strip(_BLANK)
     try:

@@ -2,6 +2,7 @@
 
 AppointmentsError
 ├── EnvelopeRefused          an envelope the door does not accept: code, field, expected, found
+├── InputUnreadable          a file that cannot be read
 ├── UsageError               a question that makes no sense: FROM after TO, a limit of 0
 │   ├── InvalidCursor        a cursor of another schedule, or not one of ours
 │   └── InvalidToken         a change token that cannot be used; start over without one
@@ -33,6 +34,10 @@ def _remade(kind: type[AppointmentsError], arguments: tuple[object, ...], facts:
     error = kind.__new__(kind, *arguments)
     error.__dict__.update(facts)
     return error
+
+
+class InputUnreadable(AppointmentsError):  # noqa: N818 - named after what went wrong
+    """A file that cannot be read."""
 
 
 class UsageError(AppointmentsError, ValueError):

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from itertools import chain
+from os import PathLike
+from typing import Final
 
 from eventsourcing.utils import register_topic
 
+from domain.batches import EnvelopeInput, batches, check_iterable
 from domain.databases import Database, Installation
 from domain.decision import Decision, decide
-from domain.door import as_json, read_envelope
+from domain.door import read_envelope
 from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.items import PAUSE_SECONDS, Item, Pause
+from domain.input import BinaryFile, Input, open_input
+from domain.items import ITEM_BYTES_MAX, Item, Pause
 from domain.quarantine import Quarantine, is_too_large, refused_by
 from domain.recorded import read_recorded
 from domain.recorders import recorder_of
@@ -24,10 +28,7 @@ from domain.recorders.base import QuarantinedItem, Recorder, Refused, StoredEnve
 TOPIC: Final = "VCSessionScheduledEvent.v1"
 """The name under which a payload of version 1 is stored. Never a Python path, so code may move."""
 
-BATCH_ITEMS_MAX: Final = 1000
-BATCH_BYTES_MAX: Final = 32 * 1024 * 1024
-
-EnvelopeInput = bytes | str | Mapping[str, Any] | Item
+FileInput = str | PathLike[str] | BinaryFile | Input
 
 
 class LibraryEvent:
@@ -95,19 +96,68 @@ class EventStore(Installation):
     ) -> AppendReport:
         """Appends envelopes from any iterable, lazily, in atomic batches.
 
-        Whatever cannot be accepted is quarantined with the batch it came in. When this raises, every batch
-        reported to `progress` is committed and nothing of a later one is; appending the same again is harmless.
+        An envelope is JSON as bytes or str, or the parsed object. Whatever else there is among them, and whatever
+        cannot be accepted, is quarantined with the batch it came in. When this raises, every batch reported to
+        `progress` is committed and nothing of a later one is; appending the same again is harmless.
+
+        A batch ends at 1,000 envelopes, at 32 MiB, 200 ms after the batch before it, or where the iterable yields
+        `domain.PAUSE`. While an iterator is silent this waits with it, and what it yielded since the last batch is
+        not stored: one that may wait yields `PAUSE` before it does. `append_file` does so for pipes and sockets.
 
         Raises:
+            TypeError: these are not several envelopes but one, or a file.
             StorageError: the database cannot be used.
         """
+        check_iterable(envelopes)
         self.install()
         report = AppendReport()
-        for batch in _batches(envelopes):
-            report += self._append_batch(batch)
-            if progress is not None:
-                progress(report)
-        return replace(report, position=max(report.position, self.head()))
+        try:
+            for batch in batches(envelopes):
+                report += self._append_batch(batch)
+                if progress is not None:
+                    progress(report)
+            return replace(report, position=max(report.position, self.head()))
+        except BaseException as error:
+            if report.read:
+                error.add_note(f"{report.read:,} items were done; running it again completes the work")
+            raise
+
+    def append_file(
+        self,
+        file: FileInput,
+        *,
+        item_bytes_max: int = ITEM_BYTES_MAX,
+        progress: Callable[[AppendReport], None] | None = None,
+    ) -> AppendReport:
+        """Appends the envelopes of a file, as `append` does and in bounded memory.
+
+        Args:
+            file: a path, `-` for standard input, or a file that is open in binary mode, which is read from where it
+                is and left open. It holds one JSON object, one JSON array or JSON Lines, plain or as gzip.
+            item_bytes_max: a larger item is quarantined as `too_large`.
+            progress: told after every batch what is committed.
+
+        Raises:
+            InputUnreadable: there is no such file, or it cannot be read.
+            TypeError: it is neither a path nor a file in binary mode.
+            StorageError: the database cannot be used.
+        """
+        return self.append_files([file], item_bytes_max=item_bytes_max, progress=progress)
+
+    def append_files(
+        self,
+        files: Iterable[FileInput],
+        *,
+        item_bytes_max: int = ITEM_BYTES_MAX,
+        progress: Callable[[AppendReport], None] | None = None,
+    ) -> AppendReport:
+        """The same for several files, one after the other; all of them are opened before anything is appended."""
+        if isinstance(files, str | bytes | PathLike) or hasattr(files, "read"):
+            raise TypeError("append_files takes an iterable of files; for one: append_file(file)")
+        with ExitStack() as stack:
+            inputs = [one if isinstance(one, Input) else stack.enter_context(open_input(one)) for one in files]
+            items = chain.from_iterable(one.items(item_bytes_max=item_bytes_max) for one in inputs)
+            return self.append(items, progress=progress)
 
     def history(self, appointment_id: str) -> list[Envelope]:
         """The accepted envelopes of one appointment in the publisher's order; empty when there are none."""
@@ -167,36 +217,6 @@ class EventStore(Installation):
         return still_refused is None
 
 
-def _batches(envelopes: Iterable[EnvelopeInput | Pause]) -> Iterator[list[Item]]:
-    """Cuts the input where a batch is full, where a pipe is silent, or where the next item was slow to come."""
-    batch: list[Item] = []
-    size = 0
-    began = time.monotonic()
-    for one in envelopes:
-        if not isinstance(one, Pause):
-            item = one if isinstance(one, Item) else _item(one)
-            batch.append(item)
-            size += len(item.content)
-            if len(batch) == 1:
-                began = time.monotonic()
-            is_full = len(batch) == BATCH_ITEMS_MAX or size > BATCH_BYTES_MAX
-            if not is_full and time.monotonic() - began < PAUSE_SECONDS:
-                continue
-        if batch:
-            yield batch
-        batch, size = [], 0
-    if batch:
-        yield batch
-
-
-def _item(content: bytes | str | Mapping[str, Any]) -> Item:
-    try:
-        text = as_json(content)
-    except EnvelopeRefused:
-        text = repr(content).encode("utf-8", "backslashreplace")
-    return Item(text, "python", 0, len(text), None)
-
-
 def _through_the_door(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
     """The envelopes among the items, the refused ones, and the number of ignored ones."""
     candidates: list[tuple[Envelope, Item]] = []
@@ -216,6 +236,8 @@ def _through_the_door(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]
 
 
 def _read(item: Item) -> Envelope | Ignored:
+    if item.refusal is not None:
+        raise item.refusal
     if item.too_large:
         raise EnvelopeRefused(
             RefusalCode.TOO_LARGE, expected="an item within --item-bytes-max", found=f"{item.length:,} bytes"

@@ -2,43 +2,53 @@
 
 from __future__ import annotations
 
+import io
 import os
 import select
 import stat
 import sys
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Protocol, Self
 
-from domain.errors import AppointmentsError
+from domain.errors import InputUnreadable
 from domain.items import ITEM_BYTES_MAX, PAUSE, PAUSE_SECONDS, Item, Pause, read_items
 
 _CHUNK_BYTES: Final = 256 * 1024
 _GZIP: Final = 31
 """What zlib calls the gzip format."""
 
+_GZIP_SIGN: Final = b"\x1f\x8b"
 
-class InputUnreadable(AppointmentsError):  # noqa: N818 - named after what went wrong
-    """A file that cannot be read."""
+
+class BinaryFile(Protocol):
+    """What is read like a file that was opened in binary mode."""
+
+    def read(self, size: int, /) -> bytes | None:
+        """At most so many bytes; none at the end."""
 
 
 class Input:
     """An opened file or pipe; `bytes_read` of its `size` on disk are consumed, where there is a size."""
 
-    def __init__(self, path: str) -> None:
-        self.source = path
+    def __init__(
+        self,
+        source: str,
+        read: Callable[[], bytes],
+        *,
+        size: int | None = None,
+        descriptor: int | None = None,
+        is_zipped: bool | None = None,
+        close: Callable[[], None] | None = None,
+    ) -> None:
+        self.source = source
         self.bytes_read = 0
-        try:
-            self._descriptor = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)
-            kind = os.fstat(self._descriptor)
-        except OSError as error:
-            raise InputUnreadable(f"cannot read {path}: {error.strerror}") from error
-        if stat.S_ISDIR(kind.st_mode):
-            self.close()
-            raise InputUnreadable(f"cannot read {path}: it is a directory")
-        self.size = kind.st_size if stat.S_ISREG(kind.st_mode) else None
-        self._is_zipped = path.endswith(".gz")
+        self.size = size
+        self._read = read
+        self._descriptor = descriptor
+        self._is_zipped = is_zipped
+        self._close = close
 
     def __enter__(self) -> Self:
         return self
@@ -49,9 +59,9 @@ class Input:
         self.close()
 
     def close(self) -> None:
-        """Closes the file; standard input stays open."""
-        if self.source != "-":
-            os.close(self._descriptor)
+        """Closes what was opened here; standard input and a file that was given stay open."""
+        if self._close is not None:
+            self._close()
 
     def items(self, *, item_bytes_max: int = ITEM_BYTES_MAX) -> Iterator[Item | Pause]:
         """The items, lazily; `PAUSE` where a pipe was silent for a while."""
@@ -60,25 +70,23 @@ class Input:
     def _chunks(self) -> Iterator[bytes | Pause]:
         """The content as it comes, unzipped where it is zipped."""
         try:
-            raw = self._read_file() if self.size is not None else self._read_pipe()
+            raw = self._raw()
+            if self._is_zipped is None:
+                raw, self._is_zipped = _looked_at(raw)
             yield from self._unzipped(raw) if self._is_zipped else raw
         except OSError as error:
-            raise InputUnreadable(f"cannot read {self.source}: {error.strerror}") from error
+            raise InputUnreadable(f"cannot read {self.source}: {error.strerror or error}") from error
         except zlib.error as error:
             raise InputUnreadable(f"cannot read {self.source}: it is damaged gzip: {error}") from error
 
-    def _read_file(self) -> Iterator[bytes]:
-        while chunk := os.read(self._descriptor, _CHUNK_BYTES):
-            self.bytes_read += len(chunk)
-            yield chunk
-
-    def _read_pipe(self) -> Iterator[bytes | Pause]:
+    def _raw(self) -> Iterator[bytes | Pause]:
         while True:
-            if not select.select([self._descriptor], [], [], PAUSE_SECONDS)[0]:
+            if self._descriptor is not None and not select.select([self._descriptor], [], [], PAUSE_SECONDS)[0]:
                 yield PAUSE
-            chunk = os.read(self._descriptor, _CHUNK_BYTES)
+            chunk = self._read()
             if not chunk:
                 return
+            self.bytes_read += len(chunk)
             yield chunk
 
     def _unzipped(self, raw: Iterable[bytes | Pause]) -> Iterator[bytes | Pause]:
@@ -104,10 +112,84 @@ class Input:
             raise InputUnreadable(f"cannot read {self.source}: its gzip ends too early")
 
 
-def open_input(path: str) -> Input:
-    """Opens a file, or standard input for `-`; what ends in `.gz` is unzipped while it is read.
+def _looked_at(raw: Iterator[bytes | Pause]) -> tuple[Iterator[bytes | Pause], bool]:
+    """The content again, and whether it begins as gzip does, which JSON never does."""
+    head = b""
+    for chunk in raw:
+        head += b"" if isinstance(chunk, Pause) else chunk
+        if len(head) >= len(_GZIP_SIGN):
+            break
+    return _again(head, raw), head.startswith(_GZIP_SIGN)
+
+
+def _again(head: bytes, rest: Iterator[bytes | Pause]) -> Iterator[bytes | Pause]:
+    yield head
+    yield from rest
+
+
+def open_input(file: str | os.PathLike[str] | BinaryFile) -> Input:
+    """Opens a file by its path, or standard input for `-`, or reads on in a binary file that was opened elsewhere.
+
+    A path that ends in `.gz` is unzipped while it is read; so are standard input and an open file that begin as gzip
+    does.
 
     Raises:
         InputUnreadable: there is no such file, or it cannot be read.
+        TypeError: it is neither a path nor a file in binary mode.
     """
-    return Input(path)
+    given: object = file
+    if isinstance(given, str | os.PathLike):
+        return _opened(os.fsdecode(given))
+    if isinstance(given, io.TextIOBase):
+        raise TypeError("expected a file in binary mode, found one in text mode; open it with 'rb'")
+    if not hasattr(given, "read"):
+        raise TypeError(f"expected a path or a file in binary mode, found a {type(given).__name__}")
+    name = getattr(given, "name", None)
+    return Input(name if isinstance(name, str) else "python", _reader(given), descriptor=_pipe_of(given))
+
+
+def _opened(path: str) -> Input:
+    try:
+        if path == "-" and sys.stdin is None:
+            raise InputUnreadable("cannot read -: standard input is closed")
+        descriptor = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)
+        kind = os.fstat(descriptor)
+    except (OSError, ValueError) as error:
+        raise InputUnreadable(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+    size = kind.st_size if stat.S_ISREG(kind.st_mode) else None
+    opened = Input(
+        path,
+        lambda: os.read(descriptor, _CHUNK_BYTES),
+        size=size,
+        descriptor=descriptor if size is None else None,
+        is_zipped=None if path == "-" else path.endswith(".gz"),
+        close=None if path == "-" else lambda: os.close(descriptor),
+    )
+    if stat.S_ISDIR(kind.st_mode):
+        opened.close()
+        raise InputUnreadable(f"cannot read {path}: it is a directory")
+    return opened
+
+
+def _reader(file: Any) -> Callable[[], bytes]:
+    """Reads what is there: `read` would wait for a whole chunk of a slow pipe, where `read1` does not."""
+    read = getattr(file, "read1", file.read)
+
+    def chunk() -> bytes:
+        content = read(_CHUNK_BYTES)
+        if content is None or isinstance(content, bytes):
+            return content or b""
+        raise TypeError(f"expected a file in binary mode, but reading it gave a {type(content).__name__}")
+
+    return chunk
+
+
+def _pipe_of(file: object) -> int | None:
+    """The descriptor on which a pause of an open pipe or socket can be seen; None where there is no such thing."""
+    if not isinstance(file, io.BufferedReader | io.FileIO):
+        return None
+    try:
+        descriptor = file.fileno()
+        return None if stat.S_ISREG(os.fstat(descriptor).st_mode) else descriptor
+    except OSError:
+        return None

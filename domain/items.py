@@ -11,6 +11,8 @@ from enum import Enum
 from itertools import chain
 from typing import Any, Final
 
+from domain.envelope import EnvelopeRefused
+
 ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
 """The default of the largest item that is read; a larger one is `too_large`."""
 
@@ -41,6 +43,7 @@ class Item:
         line: the line of the source it begins on, from 1; 0 when it did not come from a file.
         length: the number of bytes as they came.
         sha256: the hex digest of all the bytes, only of one too large.
+        refusal: why it can be no envelope, where that is known before it is read.
     """
 
     content: bytes
@@ -48,6 +51,7 @@ class Item:
     line: int
     length: int
     sha256: str | None
+    refusal: EnvelopeRefused | None = None
 
     @property
     def too_large(self) -> bool:

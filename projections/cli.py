@@ -11,8 +11,7 @@ import typer
 import typer.main
 from typer.exceptions import TyperException
 
-from domain.errors import AppointmentsError, StorageError, UsageError
-from domain.input import InputUnreadable
+from domain.errors import AppointmentsError, InputUnreadable, StorageError, UsageError
 from projections.commands import asking, feeding, operating, rebuilding
 from projections.schedule import Side
 from projections.terminal import complain, discard_output, prepare_output

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
 import os
 import sqlite3
@@ -13,6 +15,7 @@ from contextlib import closing
 from itertools import count, pairwise
 from pathlib import Path
 from random import Random
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -22,11 +25,13 @@ from eventsourcing.persistence import InfrastructureFactory, JSONTranscoder
 from eventsourcing.utils import Environment
 from psycopg.conninfo import conninfo_to_dict
 
+import domain
 from domain import AppendReport, Envelope, EventStore, read_envelope
+from domain.batches import BATCH_ITEMS_MAX
 from domain.errors import AppointmentsError, StorageError, UsageError
-from domain.event_store import BATCH_ITEMS_MAX, TOPIC
+from domain.event_store import TOPIC
 from domain.identifiers import EventId, Position
-from domain.items import PAUSE
+from domain.items import PAUSE, Pause
 from domain.recorders.base import StoredEnvelope
 from tests.builders import as_json, envelope
 from tests.conftest import Place
@@ -277,6 +282,97 @@ def test_a_pause_of_the_input_ends_a_batch(place: Place) -> None:
     events.append([PAUSE, envelope(1), envelope(2), PAUSE, PAUSE, envelope(3), PAUSE], progress=reports.append)
     assert 2 in [report.read for report in reports]
     assert reports[-1] == AppendReport(read=3, appended=3)
+
+
+def test_of_a_slow_input_each_envelope_is_stored_before_the_next_is_waited_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr("domain.batches.time", SimpleNamespace(monotonic=lambda: now))
+    events, beside = place.events(), place.events()
+    events.install()
+
+    def slow() -> Iterator[dict[str, Any]]:
+        nonlocal now
+        for event_id in (1, 2, 3):
+            assert beside.count() == event_id - 1, "what came before is stored"
+            now += 0.5
+            yield envelope(event_id)
+
+    assert events.append(slow()).appended == 3
+
+
+def test_what_came_before_a_pause_is_stored_while_an_input_waits(place: Place) -> None:
+    events, beside = place.events(), place.events()
+    events.install()
+
+    def in_bursts() -> Iterator[dict[str, Any] | Pause]:
+        for first in (1, 4, 7):
+            yield from (envelope(event_id) for event_id in range(first, first + 3))
+            yield domain.PAUSE
+            assert beside.count() == first + 2
+
+    assert events.append(in_bursts()).appended == 9
+
+
+# Several envelopes, not one, and files by a method of their own.
+
+
+ONE = {
+    "text": json.dumps(envelope(1)),
+    "bytes": as_json(envelope(1)),
+    "a bytearray": bytearray(as_json(envelope(1))),
+    "a mapping": MappingProxyType(envelope(1)),
+    "a dict": envelope(1),
+}
+
+
+@pytest.mark.parametrize("one", ONE.values(), ids=ONE.keys())
+def test_one_envelope_is_not_taken_for_many(place: Place, one: Any) -> None:
+    events = place.events()
+    with pytest.raises(TypeError, match=r"found one .*; for one envelope: append\(\[envelope\]\)"):
+        events.append(one)
+    events.install()
+    assert (events.count(), len(events.quarantine)) == (0, 0)
+    assert events.append([one]).appended == 1
+
+
+def test_a_file_is_not_taken_for_envelopes(memory_place: Place, tmp_path: Path) -> None:
+    events = memory_place.events()
+    path = tmp_path / "envelopes.jsonl"
+    path.write_bytes(as_json(envelope(1)))
+    with path.open("rb") as binary, path.open() as text:
+        for file in (path, binary, text, io.BytesIO(), gzip.GzipFile(fileobj=binary)):
+            with pytest.raises(TypeError, match=r"found a file .*; use append_file\(file\)"):
+                events.append(file)  # type: ignore[arg-type] # that is what is tested
+    for nothing in (None, 5, events):
+        with pytest.raises(TypeError, match="append takes an iterable of envelopes, found a"):
+            events.append(nothing)  # type: ignore[arg-type]
+    assert len(events.quarantine) == 0
+
+
+def test_what_is_no_envelope_among_envelopes_is_quarantined_and_does_not_end_the_batch(place: Place) -> None:
+    events = place.events()
+    good = [envelope(3), memoryview(as_json(envelope(4)))]
+    among: list[Any] = [None, 5, [envelope(2)], {1, 2}, {"at": Path("x")}, *good]
+    assert outcomes(events.append(among)) == (2, 0, 0, 5)
+    assert [(one.refused.code, one.refused.reason.partition(", found")[0]) for one in events.quarantine.list()] == [
+        ("invalid_envelope", "expected an envelope: a JSON object"),
+        ("invalid_envelope", "expected an envelope: a JSON object"),
+        ("invalid_envelope", "expected an envelope: a JSON object"),
+        ("malformed_json", "expected an object that JSON can express"),
+        ("malformed_json", "expected an object that JSON can express"),
+    ]
+
+
+def test_an_append_that_breaks_off_tells_what_was_done(memory_place: Place) -> None:
+    def broken() -> Iterator[Any]:
+        yield from (envelope(event_id) for event_id in range(1, 1001))
+        raise OSError("the network is gone")
+
+    with pytest.raises(OSError, match="the network is gone") as caught:
+        memory_place.events().append(broken())
+    assert caught.value.__notes__ == ["1,000 items were done; running it again completes the work"]
 
 
 def test_a_batch_ends_also_where_its_texts_are_large(memory_place: Place) -> None:

@@ -15,8 +15,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from domain import EventStore
+from domain.errors import InputUnreadable
 from domain.event_store import AppendReport
-from domain.input import InputUnreadable, open_input
+from domain.input import open_input
 from domain.items import ITEM_BYTES_MAX, Item
 from projections.cli import run
 from tests.builders import as_json, envelope

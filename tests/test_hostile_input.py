@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from domain import EventStore
+from domain.batches import BATCH_ITEMS_MAX
 from domain.errors import UsageError
-from domain.event_store import BATCH_ITEMS_MAX, AppendReport
+from domain.event_store import AppendReport
 from domain.input import open_input
 from domain.items import ITEM_BYTES_MAX
 from projections import verify

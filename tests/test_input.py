@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.input import InputUnreadable, open_input
+from domain.errors import InputUnreadable
+from domain.input import open_input
 from domain.items import PAUSE, TOO_LARGE_BYTES_KEPT, Item, Pause, read_items
 
 BOM = b"\xef\xbb\xbf"

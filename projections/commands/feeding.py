@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
@@ -15,8 +14,8 @@ import typer
 
 from domain.event_store import AppendReport, EventStore
 from domain.identifiers import Position
-from domain.input import Input, InputUnreadable, open_input
-from domain.items import ITEM_BYTES_MAX, Item, Pause
+from domain.input import Input, open_input
+from domain.items import ITEM_BYTES_MAX
 from projections.commands.options import Db, Json, Schema
 from projections.projector import Projector
 from projections.sample import sample_envelopes
@@ -40,7 +39,7 @@ def ingest(
 ) -> None:
     """Reads envelopes from files, appends them, and catches the read models up."""
     with ExitStack() as stack:
-        inputs = [stack.enter_context(_opened(path)) for path in files or ["-"]]
+        inputs = [stack.enter_context(open_input(path)) for path in files or ["-"]]
         store = stack.enter_context(EventStore.open(db, schema=schema))
         report = _append(store, inputs, item_bytes_max)
         if not no_project:
@@ -60,22 +59,12 @@ def ingest(
             raise typer.Exit(1)
 
 
-def _opened(path: str) -> Input:
-    if path == "-" and sys.stdin is None:
-        raise InputUnreadable("cannot read -: standard input is closed")
-    return open_input(path)
-
-
 def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> AppendReport:
-    """Appends the items of all inputs, and says what is committed when something stops it."""
-    committed = AppendReport()
     sizes = [one.size for one in inputs]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     with progress_bars() as bars:
 
         def show(report: AppendReport) -> None:
-            nonlocal committed
-            committed = report
             if bars is None:
                 return
             if total is None:
@@ -83,18 +72,8 @@ def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> Appe
             else:
                 bars.show("append", sum(one.bytes_read for one in inputs), total, unit="bytes")
 
-        try:
-            show(committed)
-            return store.append(_items(inputs, item_bytes_max), progress=show)
-        except BaseException as error:
-            if committed.read:
-                error.add_note(f"{committed.read:,} items were done; running it again completes the work")
-            raise
-
-
-def _items(inputs: list[Input], item_bytes_max: int) -> Iterator[Item | Pause]:
-    for one in inputs:
-        yield from one.items(item_bytes_max=item_bytes_max)
+        show(AppendReport())
+        return store.append_files(inputs, item_bytes_max=item_bytes_max, progress=show)
 
 
 def _catch_up(projector: Projector, upto: Position | None = None) -> Position:
