@@ -2,7 +2,15 @@
 
 from domain.appointment import Appointment, LifecycleStep
 from domain.door import read_envelope
-from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Envelope, EnvelopeRefused, Status
+from domain.envelope import (
+    AppointmentType,
+    CancelationReason,
+    CanceledBy,
+    Envelope,
+    EnvelopeRefused,
+    RefusalCode,
+    Status,
+)
 from domain.errors import (
     AppointmentNotFound,
     AppointmentsError,
@@ -45,6 +53,7 @@ __all__ = [
     "ReadModelBehind",
     "RebuildFailed",
     "RebuildRunning",
+    "RefusalCode",
     "Status",
     "StorageError",
     "StorageUnavailable",

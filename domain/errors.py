@@ -32,6 +32,7 @@ class AppointmentsError(Exception):
 def _remade(kind: type[AppointmentsError], arguments: tuple[object, ...], facts: dict[str, object]) -> object:
     """An error as it was, without calling its `__init__`: that takes facts, and not the text they were made into."""
     error = kind.__new__(kind, *arguments)
+    error.args = arguments  # an OSError, such as TimeoutError, takes them in its __init__
     error.__dict__.update(facts)
     return error
 
@@ -79,7 +80,14 @@ class QuarantinedItemNotFound(AppointmentsError, LookupError):  # noqa: N818
 
 
 class ReadModelBehind(AppointmentsError, TimeoutError):  # noqa: N818
-    """The read model did not reach the asked position within the asked time."""
+    """The read model did not reach the asked position within the asked time.
+
+    Attributes:
+        at_least: the asked position.
+        position: where the read model was when the time was up.
+        seconds: the asked time.
+        head: where the event store ended then; below `at_least` no projector could have reached it.
+    """
 
     def __init__(self, at_least: int, position: int, seconds: float, *, head: int) -> None:
         cause = (
@@ -92,6 +100,8 @@ class ReadModelBehind(AppointmentsError, TimeoutError):  # noqa: N818
         )
         self.at_least = at_least
         self.position = position
+        self.seconds = seconds
+        self.head = head
 
 
 class PoisonEvent(AppointmentsError):  # noqa: N818
@@ -105,6 +115,7 @@ class PoisonEvent(AppointmentsError):  # noqa: N818
         self.position = position
         self.appointment_id = appointment_id
         self.event_id = event_id
+        self.reason = reason
 
 
 class RebuildFailed(AppointmentsError):  # noqa: N818
@@ -116,7 +127,17 @@ class RebuildRunning(RebuildFailed):
 
 
 class StorageError(AppointmentsError):
-    """The database cannot be used."""
+    """The database cannot be used.
+
+    Attributes:
+        place: where the installation is, without a secret; None where no database was met yet.
+        sqlstate: the five letters of PostgreSQL's error code; None where PostgreSQL gave none.
+    """
+
+    def __init__(self, message: str, *, place: str | None = None, sqlstate: str | None = None) -> None:
+        super().__init__(message)
+        self.place = place
+        self.sqlstate = sqlstate
 
 
 class NotInstalled(StorageError):  # noqa: N818
@@ -124,7 +145,12 @@ class NotInstalled(StorageError):  # noqa: N818
 
 
 class VersionMismatch(StorageError):  # noqa: N818
-    """The data was made by another version of the fold or of the tables."""
+    """The data was made by another version of the fold or of the tables: `found`, where `expected` was expected."""
+
+    def __init__(self, message: str, *, expected: int, found: int, place: str | None = None) -> None:
+        super().__init__(message, place=place)
+        self.expected = expected
+        self.found = found
 
 
 class StorageUnavailable(StorageError):  # noqa: N818

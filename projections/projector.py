@@ -173,7 +173,9 @@ def check_fold_version(found: int) -> None:
     if found < FOLD_VERSION:
         raise VersionMismatch(
             f"the read models were made by version {found} of the fold and this code knows version {FOLD_VERSION}; "
-            "run: appointments rebuild"
+            "run: appointments rebuild",
+            expected=FOLD_VERSION,
+            found=found,
         )
 
 
@@ -182,5 +184,7 @@ def check_not_newer(found: int) -> None:
     if found > FOLD_VERSION:
         raise VersionMismatch(
             f"the read models were made by version {found} of the fold and this code knows version {FOLD_VERSION}: "
-            "upgrade this code"
+            "upgrade this code",
+            expected=FOLD_VERSION,
+            found=found,
         )

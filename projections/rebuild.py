@@ -164,7 +164,9 @@ def _previous(catalogue: Catalogue) -> GenerationInfo:
             if info.fold_version != FOLD_VERSION:
                 raise VersionMismatch(
                     f"generation {info.number} was made by version {info.fold_version} of the fold; "
-                    f"only code of that version can roll back to it, this is version {FOLD_VERSION}"
+                    f"only code of that version can roll back to it, this is version {FOLD_VERSION}",
+                    expected=FOLD_VERSION,
+                    found=info.fold_version,
                 )
             return info
     raise RebuildFailed("there is no previous generation to roll back to")

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 from domain.settings import Location, locate
 
 
 class Database(Protocol):
-    """An opened place. Each open asks for one close."""
+    """An opened place. Each open asks for one close.
+
+    Attributes:
+        place: where it is, as a URL without a secret.
+    """
+
+    place: str
 
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
@@ -37,14 +43,18 @@ class Installation:
     """An opened installation: what the event store, the projector and the schedules have in common.
 
     Safe to use from several threads, and as a context manager that closes it.
+
+    Attributes:
+        place: where it is, as a URL without a secret.
     """
 
     def __init__(self, database: Database) -> None:
-        if not hasattr(database, "close"):
+        if not hasattr(database, "place"):
             raise TypeError(
                 f"database: expected an opened database, found {type(database).__name__}; "
                 f"to open one: {type(self).__name__}.open(url)"
             )
+        self.place: Final = database.place
         self._closing = ExitStack()
         self._closing.callback(database.close)
 
@@ -56,6 +66,9 @@ class Installation:
             UsageError: the URL or the schema is of no known form.
         """
         return cls(open_database(locate(url, schema=schema)))
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.place}>"
 
     def __enter__(self) -> Self:
         return self

@@ -20,6 +20,7 @@ class MemoryDatabase:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.place = f"memory:{name}"
         self.users = 0
         self.lock = RLock()
         self.changed = Condition(self.lock)

@@ -57,6 +57,7 @@ class PostgresDatabase:
         self._url = PostgresUrl.read(url)
         self.timeout_seconds = self._url.timeout_seconds
         self.schema = schema
+        self.place = f"{self._url.place}, schema {schema}"
         self._pool = PostgresPool(self._connect)
         self._listener = PostgresListener(self._connect_to_listen)
         self._statements: dict[tuple[str, tuple[tuple[str, object], ...]], bytes] = {}
@@ -175,7 +176,9 @@ class PostgresDatabase:
         except psycopg.OperationalError as error:
             raise StorageUnavailable(
                 f"cannot connect to PostgreSQL: {self._said(error)}; "
-                "is the server running, and are host, database, user and password right?"
+                "is the server running, and are host, database, user and password right?",
+                place=self.place,
+                sqlstate=error.sqlstate,
             ) from error
 
     def _connect_to_listen(self) -> PostgresConnection:
@@ -195,7 +198,8 @@ class PostgresDatabase:
         if not error.is_reachable:
             self._pool.clear()  # whoever asks next need not wait for as long on the next connection
         raise StorageUnavailable(
-            f"PostgreSQL gave no answer within {seconds:g} s; what was committed is safe, run it again"
+            f"PostgreSQL gave no answer within {seconds:g} s; what was committed is safe, run it again",
+            place=self.place,
         ) from error
 
     @contextmanager
@@ -206,18 +210,23 @@ class PostgresDatabase:
             raise self._storage_error(error) from error
 
     def _storage_error(self, error: psycopg.Error) -> StorageError:
+        kind, text = self._explained(error)
+        return kind(text, place=self.place, sqlstate=error.sqlstate)
+
+    def _explained(self, error: psycopg.Error) -> tuple[Callable[..., StorageError], str]:
         said = self._said(error)
         state = error.sqlstate or ""
         if state in ("42P01", "3F000"):
-            return NotInstalled(f"the schema {self.schema} holds no appointments; create it with: appointments init")
+            return NotInstalled, f"the schema {self.schema} holds no appointments; create it with: appointments init"
         for states, kind, words in _STATES:
             if state.startswith(states):
-                return kind(words.format(said=said))
+                return kind, words.format(said=said)
         if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
-            return StorageUnavailable(
-                f"PostgreSQL cannot be reached or went away: {said}; what was committed is safe, run it again"
+            return (
+                StorageUnavailable,
+                f"PostgreSQL cannot be reached or went away: {said}; what was committed is safe, run it again",
             )
-        return StorageError(f"PostgreSQL refused: {said}")
+        return StorageError, f"PostgreSQL refused: {said}"
 
     def _said(self, error: psycopg.Error) -> str:
         """The first line of what the driver said, without a secret."""

@@ -46,6 +46,14 @@ class PostgresUrl(NamedTuple):
         parameters = _libpq_parameters(f"{place}?{theirs}" if theirs else place)
         return cls(_DEFAULTS | parameters, _timeout(seconds[-1]) if seconds else TIMEOUT_SECONDS_DEFAULT)
 
+    @property
+    def place(self) -> str:
+        """The URL of the server and the database, without the user and whatever else it said."""
+        host = self.parameters.get("host", self.parameters.get("hostaddr", ""))
+        port = f":{self.parameters['port']}" if "port" in self.parameters else ""
+        server, socket = ("", f"?host={host}") if "/" in host else (host, "")
+        return f"postgresql://{server}{port}/{self.parameters.get('dbname', '')}{socket}"
+
     def connecting_within(self, seconds: float) -> dict[str, str]:
         """The same parameters for a connection that has so many seconds at most; libpq knows no less than two."""
         own = self.parameters["connect_timeout"]

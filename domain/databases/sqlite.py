@@ -35,6 +35,7 @@ class SQLiteDatabase:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.place = f"sqlite:///{path}"
         absolute = Path(path).absolute()
         self._uri = f"file:{quote(str(absolute))}?mode=rw"
         self._pool = Pool(absolute.resolve(), partial(_connect, path, self._uri), lock_timeout=LOCK_SECONDS_MAX)
@@ -98,10 +99,13 @@ class SQLiteDatabase:
         try:
             yield
         except PoolClosedError as error:
-            raise StorageError(f"the database {self.path} was closed here; open it again") from error
+            raise StorageError(
+                f"the database {self.path} was closed here; open it again", place=self.place
+            ) from error
         except ForkedError as error:
             raise StorageError(
-                f"this process was forked while the database {self.path} was in use; nothing was stored by it"
+                f"this process was forked while the database {self.path} was in use; nothing was stored by it",
+                place=self.place,
             ) from error
         except WriterTimeoutError as error:
             raise self._locked() from error
@@ -109,9 +113,16 @@ class SQLiteDatabase:
             raise self._storage_error(error) from error
 
     def _locked(self) -> StorageUnavailable:
-        return StorageUnavailable(f"the database {self.path} was locked for more than {LOCK_SECONDS_MAX} s")
+        return StorageUnavailable(
+            f"the database {self.path} was locked for more than {LOCK_SECONDS_MAX} s", place=self.place
+        )
 
     def _storage_error(self, error: sqlite3.Error) -> StorageError:
+        explained = self._explained(error)
+        explained.place = self.place
+        return explained
+
+    def _explained(self, error: sqlite3.Error) -> StorageError:
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if code == sqlite3.SQLITE_CANTOPEN and _is_missing(self.path):
             return _not_there(self.path)
@@ -173,7 +184,7 @@ def _is_missing(path: str) -> bool:
 
 
 def _not_there(path: str) -> NotInstalled:
-    return NotInstalled(f"there is no database {path}; create it with: appointments init")
+    return NotInstalled(f"there is no database {path}; create it with: appointments init", place=f"sqlite:///{path}")
 
 
 def create_private_file(path: str) -> None:

@@ -31,7 +31,9 @@ def check_tables_version(found: int) -> None:
     if found != TABLES_VERSION:
         raise VersionMismatch(
             f"the tables are of version {found}, this code knows version {TABLES_VERSION}; "
-            + ("upgrade this installation's code" if found > TABLES_VERSION else "run: appointments init")
+            + ("upgrade this installation's code" if found > TABLES_VERSION else "run: appointments init"),
+            expected=TABLES_VERSION,
+            found=found,
         )
 
 

@@ -164,7 +164,8 @@ class PostgresStore:
         rows = self._database.fetch(self._database.statement(_CATALOGUE))
         if not rows:
             raise NotInstalled(
-                f"the schema {self._database.schema} holds no read models; create them with: appointments init"
+                f"the schema {self._database.schema} holds no read models; create them with: appointments init",
+                place=self._database.place,
             )
         serving, previous, tables_version = rows[0][:3]
         check_tables_version(tables_version)
@@ -261,7 +262,10 @@ class PostgresStore:
                 return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
             serving = self._serving()
             if not rows and serving == generation:
-                raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
+                raise NotInstalled(
+                    f"a table of generation {generation} is missing; run: appointments rebuild",
+                    place=self._database.place,
+                )
 
     def _serving(self) -> Generation:
         """The generation that serves, believed in from now on: no table is named before the pointer was read."""

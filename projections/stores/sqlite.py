@@ -125,7 +125,10 @@ class SQLiteStore:
         with self._database.snapshot() as cursor:
             row = cursor.execute("SELECT generation, previous, tables_version FROM serving").fetchone()
             if row is None:
-                raise NotInstalled(f"{self._database.path} holds no read models; create them with: appointments init")
+                raise NotInstalled(
+                    f"{self._database.path} holds no read models; create them with: appointments init",
+                    place=self._database.place,
+                )
             check_tables_version(row[2])
             cursor.execute("SELECT number, fold_version, position, state, created_at FROM generation ORDER BY number")
             infos = tuple(
@@ -224,7 +227,10 @@ class SQLiteStore:
                 return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
             serving = self._serving()
             if not rows and serving == generation:
-                raise NotInstalled(f"a table of generation {generation} is missing; run: appointments rebuild")
+                raise NotInstalled(
+                    f"a table of generation {generation} is missing; run: appointments rebuild",
+                    place=self._database.place,
+                )
 
     def _serving(self) -> Generation:
         """The generation that serves, believed in from now on: no table is named before the pointer was read."""
