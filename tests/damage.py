@@ -33,8 +33,8 @@ def damage_stored(place: Place, event_id: int, text: bytes) -> None:
     if place.backend == "memory":
         with closing(open_database(locate(place.url))) as database:
             assert isinstance(database, MemoryDatabase)
-            position = database.positions[EventId(event_id)]
-            [event] = database.events._stored_events[position - 1 : position]
+            position = database.contents.positions[EventId(event_id)]
+            [event] = database.contents.events._stored_events[position - 1 : position]
             object.__setattr__(event, "state", text)
         return
     execute(place, "UPDATE stored_events SET state = ? WHERE originator_version = ?", text, event_id)

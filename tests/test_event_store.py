@@ -9,7 +9,7 @@ import os
 import sqlite3
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count, pairwise
@@ -439,14 +439,42 @@ def test_one_store_may_be_used_by_several_threads(place: Place) -> None:
     assert len(set(tailing.result())) == events.count()
 
 
-def test_a_closed_store_says_so(durable_place: Place) -> None:
-    events = durable_place.events()
-    events.append([envelope(1)])
+CLOSED: dict[str, Callable[[EventStore], object]] = {
+    "install": lambda events: events.recorder.check(),
+    "create": lambda events: events.recorder.create(),
+    "append": lambda events: events.append([envelope(2)]),
+    "head": EventStore.head,
+    "count": EventStore.count,
+    "history": lambda events: events.history("a"),
+    "text": lambda events: events.stored_text(EventId(1)),
+    "read": lambda events: ids(stored(events)),
+    "wait": lambda events: events.recorder.waiter().__enter__(),
+    "quarantine": lambda events: list(events.quarantine.list()),
+    "quarantine's length": lambda events: len(events.quarantine),
+    "quarantined item": lambda events: events.quarantine.show(1),
+}
+
+
+@pytest.mark.parametrize("use", CLOSED)
+def test_a_closed_store_says_so_and_others_go_on(place: Place, use: str) -> None:
+    events, another = place.events(), place.events()
+    events.append([envelope(1), "{"])
     events.close()
-    for use in (events.head, events.count, lambda: events.append([envelope(2)]), lambda: events.history("a")):
-        with pytest.raises(StorageError, match="closed here; open"):
-            use()
+    with pytest.raises(StorageError, match="closed here; open"):
+        CLOSED[use](events)
     events.close()
+    CLOSED[use](another)
+    assert another.append([envelope(2)]).read == 1
+
+
+def test_a_quarantine_that_is_read_by_half_holds_no_append_up(place: Place) -> None:
+    events = place.events()
+    events.append([b"{", b"}"])
+    items = events.quarantine.list()
+    assert next(items).number == 1
+    with ThreadPoolExecutor(1) as executor:
+        assert executor.submit(events.append, [envelope(1)]).result(10).appended == 1
+    assert [one.number for one in items] == [2]
 
 
 def test_a_store_that_is_no_database_is_a_clear_error() -> None:

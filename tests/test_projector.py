@@ -91,17 +91,18 @@ def execute(place: Place, statement: str, *parameters: object) -> None:
 
 @contextmanager
 def memory_of(place: Place) -> Iterator[MemoryDatabase]:
-    database = MemoryDatabase.open(place.url.removeprefix("memory:"))
-    yield database
-    database.close()
+    with closing(MemoryDatabase(place.url.removeprefix("memory:"))) as database:
+        yield database
 
 
 def store_unchecked(place: Place, event_id: int, appointment_id: str, topic: str, text: bytes) -> Position:
     """Stores an event as no append would."""
     if place.backend == "memory":
         with memory_of(place) as database:
-            [position] = database.events.insert_events([StoredEvent(appointment_id, event_id, topic, text)]) or []
-            database.positions[EventId(event_id)] = Position(position)
+            [position] = (
+                database.contents.events.insert_events([StoredEvent(appointment_id, event_id, topic, text)]) or []
+            )
+            database.contents.positions[EventId(event_id)] = Position(position)
     else:
         columns = "originator_id, originator_version, topic, state"
         values = (appointment_id, event_id, topic, text)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from itertools import pairwise
 
 import pytest
 
-from domain.identifiers import Position
+from domain.databases import open_database
+from domain.errors import StorageError
+from domain.identifiers import Generation, Position
+from domain.settings import locate
 from projections.schedule import Rows, Side
+from projections.stores import store_of
 from projections.stores.base import ScheduleQuery, Store, Turn
 from tests.conftest import Place
-from tests.test_stores import BrokenOffError, break_off, installed, row, rows_of_talent
+from tests.generations import builder as builder_of_place
+from tests.test_stores import BrokenOffError, break_off, installed, row, rows_of_talent, write
 
 SECONDS_MAX = 10
 
@@ -31,6 +38,50 @@ def test_of_two_turns_at_once_one_waits_for_the_other_and_sees_what_it_did(place
             assert not has_it.wait(0.2)
             turn.write(Rows([], [row()], []), Position(4))
         assert other.result(SECONDS_MAX) == 4
+
+
+def test_a_turn_that_waited_for_a_switch_is_one_at_the_generation_that_serves_then(place: Place) -> None:
+    store, builder, has_it = installed(place), builder_of_place(place), threading.Event()
+    generation = builder.begin([])
+    builder.finish(generation, Position(0))
+    builder.make_keys(generation)
+
+    def project() -> Generation:
+        with store.turn() as turn:
+            has_it.set()
+            turn.write(Rows([], [row()], []), Position(4))
+            return turn.generation
+
+    with ThreadPoolExecutor(1) as executor:
+        with builder.switching(generation):
+            other = executor.submit(project)
+            assert not has_it.wait(0.2)
+        assert other.result(SECONDS_MAX) == generation
+    assert store.stamp()[::2] == (generation, 4)
+
+
+CLOSED: dict[str, Callable[[Store], object]] = {
+    "create": lambda store: store.create(),
+    "catalogue": lambda store: store.catalogue(),
+    "turn": lambda store: store.turn().__enter__(),
+    "stamp": lambda store: store.stamp(),
+    "schedule": lambda store: store.schedule(ScheduleQuery(Side.TALENT, "talent-1")),
+    "streams": lambda store: store.streams(Side.TALENT, "talent-1"),
+    "count": lambda store: store.appointments_count(),
+    "wait": lambda store: store.waiter().__enter__(),
+}
+
+
+@pytest.mark.parametrize("use", CLOSED)
+def test_closed_read_models_say_so_and_others_go_on(place: Place, use: str) -> None:
+    another = installed(place)
+    with closing(open_database(locate(place.url, schema=place.schema))) as database:
+        store = store_of(database)
+        store.stamp()
+    with pytest.raises(StorageError, match="closed here; open"):
+        CLOSED[use](store)
+    write(another, row())
+    assert len(rows_of_talent(another)) == 1
 
 
 def test_a_turn_that_raises_lets_the_next_one_in(place: Place) -> None:

@@ -28,7 +28,7 @@ def open_database(location: Location) -> Database:
         case "memory":
             from domain.databases.memory import MemoryDatabase
 
-            return MemoryDatabase.open(location.target)
+            return MemoryDatabase(location.target)
         case "sqlite":
             from domain.databases.sqlite import SQLiteDatabase
 

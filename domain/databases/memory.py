@@ -9,18 +9,14 @@ from typing import Any
 
 from eventsourcing.popo import POPOApplicationRecorder
 
+from domain.errors import StorageError
 from domain.identifiers import EventId, Position
 
 
-class MemoryDatabase:
-    """What a `memory:NAME` holds; it lives while any object that uses it is open."""
+class MemoryContents:
+    """What all who opened one name share."""
 
-    _open: dict[str, MemoryDatabase] = {}  # noqa: RUF012 - shared by name is the point
-    _open_lock = Lock()
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.place = f"memory:{name}"
+    def __init__(self) -> None:
         self.users = 0
         self.lock = RLock()
         self.changed = Condition(self.lock)
@@ -31,39 +27,60 @@ class MemoryDatabase:
         self.quarantine_number = 0
         self.read_models: Any = None
 
-    @classmethod
-    def open(cls, name: str) -> MemoryDatabase:
-        """The database of that name; each `open` asks for one `close`."""
-        with cls._open_lock:
-            database = cls._open.setdefault(name, cls(name))
-            database.users += 1
-            return database
-
-    def close(self) -> None:
-        """Forgets everything when nobody uses it any more."""
-        with self._open_lock:
-            self.users -= 1
-            if self.users == 0:
-                self._open.pop(self.name, None)
-
     def notify(self) -> None:
         """Wakes whoever waits for a change."""
         with self.changed:
             self.changes += 1
             self.changed.notify_all()
 
+
+class MemoryDatabase:
+    """One opening of a `memory:NAME`, whose contents live while any opening of it is not closed."""
+
+    _shared: dict[str, MemoryContents] = {}  # noqa: RUF012 - shared by name is the point
+    _shared_lock = Lock()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.place = f"memory:{name}"
+        with self._shared_lock:
+            contents = self._shared.setdefault(name, MemoryContents())
+            contents.users += 1
+        self._contents: MemoryContents | None = contents
+
+    @property
+    def contents(self) -> MemoryContents:
+        """What lies under the name.
+
+        Raises:
+            StorageError: this opening was closed.
+        """
+        if (contents := self._contents) is None:
+            raise StorageError(f"the database memory:{self.name} was closed here; open it again", place=self.place)
+        return contents
+
+    def close(self) -> None:
+        """Ends this opening; the last one forgets everything. Harmless when repeated."""
+        with self._shared_lock:
+            contents, self._contents = self._contents, None
+            if contents is not None:
+                contents.users -= 1
+                if contents.users == 0:
+                    del self._shared[self.name]
+
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
         """See `Recorder.waiter`."""
-        seen = self.changes
+        contents = self.contents
+        seen = contents.changes
 
         def wait(stop: Event, seconds: float) -> None:
             nonlocal seen
-            with self.changed:
+            with contents.changed:
                 slices = max(1, round(seconds / 0.05))
-                while self.changes == seen and not stop.is_set() and slices:
-                    self.changed.wait(0.05)
+                while contents.changes == seen and not stop.is_set() and slices:
+                    contents.changed.wait(0.05)
                     slices -= 1
-                seen = self.changes
+                seen = contents.changes
 
         yield wait

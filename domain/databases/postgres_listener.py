@@ -42,6 +42,8 @@ class PostgresListener:
     @contextmanager
     def waiter(self, channel: str) -> Iterator[Callable[[Event, float], None]]:
         """See `Recorder.waiter`."""
+        if self._is_closed:
+            raise StorageError("the connections to PostgreSQL were closed here; open the database again")
         self._listen(channel)
         seen = self._heard.get(channel)
 

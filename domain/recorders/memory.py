@@ -9,7 +9,7 @@ from threading import Event
 
 from eventsourcing.persistence import StoredEvent
 
-from domain.databases.memory import MemoryDatabase
+from domain.databases.memory import MemoryContents, MemoryDatabase
 from domain.envelope import Envelope
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope
@@ -22,25 +22,28 @@ class MemoryRecorder:
         self._database = database
 
     def create(self) -> None:
-        """Nothing is ever missing in memory."""
+        """See `Recorder.create`; nothing is ever missing in memory."""
+        self.check()
 
     def check(self) -> None:
-        """Nothing is ever missing in memory."""
+        """See `Recorder.check`; nothing is ever missing in memory."""
+        _ = self._database.contents
 
     @contextmanager
     def appending(self) -> Iterator[_MemoryAppend]:
         """See `Recorder.appending`: what the block asked for is carried out at its end, at once."""
-        with self._database.lock:
-            append = _MemoryAppend(self._database)
+        contents = self._database.contents
+        with contents.lock:
+            append = _MemoryAppend(contents)
             yield append
             append.commit()
-        self._database.notify()
+        contents.notify()
 
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
         """See `Recorder.read`."""
         envelopes: list[StoredEnvelope] = []
         size = 0
-        for notification in self._database.events.select_notifications(
+        for notification in self._database.contents.events.select_notifications(
             after, limit, stop=upto, inclusive_of_start=False
         ):
             size += len(notification.state)
@@ -51,20 +54,21 @@ class MemoryRecorder:
 
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
         """See `Recorder.stream`; the library's memory recorder gives them in the order of arrival."""
-        with self._database.lock:
-            events = self._database.events.select_events(appointment_id)
+        contents = self._database.contents
+        with contents.lock:
+            events = contents.events.select_events(appointment_id)
             return sorted(
-                (_stored(event, self._database.positions[EventId(event.originator_version)]) for event in events),
+                (_stored(event, contents.positions[EventId(event.originator_version)]) for event in events),
                 key=lambda stored: stored.event_id,
             )
 
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
         """See `Recorder.envelope`."""
-        return _MemoryAppend(self._database).stored([event_id]).get(event_id)
+        return _MemoryAppend(self._database.contents).stored([event_id]).get(event_id)
 
     def head(self) -> Position:
         """See `Recorder.head`."""
-        return Position(self._database.events.max_notification_id() or 0)
+        return Position(self._database.contents.events.max_notification_id() or 0)
 
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
@@ -74,16 +78,18 @@ class MemoryRecorder:
 
     def quarantined(self) -> Iterator[QuarantinedItem]:
         """See `Recorder.quarantined`."""
-        with self._database.lock:
-            yield from [item for _, item in sorted(self._database.quarantine.items())]
+        contents = self._database.contents
+        with contents.lock:
+            items = [item for _, item in sorted(contents.quarantine.items())]
+        yield from items
 
     def quarantined_item(self, number: int) -> QuarantinedItem | None:
         """See `Recorder.quarantined_item`."""
-        return self._database.quarantine.get(number)
+        return self._database.contents.quarantine.get(number)
 
     def quarantine_count(self) -> int:
         """See `Recorder.quarantine_count`."""
-        return len(self._database.quarantine)
+        return len(self._database.contents.quarantine)
 
     def envelopes_count(self) -> int:
         """See `Recorder.envelopes_count`."""
@@ -91,8 +97,8 @@ class MemoryRecorder:
 
 
 class _MemoryAppend:
-    def __init__(self, database: MemoryDatabase) -> None:
-        self._database = database
+    def __init__(self, contents: MemoryContents) -> None:
+        self._contents = contents
         self._inserts: list[StoredEvent] = []
         self._refused: list[Refused] = []
         self._replacements: list[tuple[int, Refused | None]] = []
@@ -100,9 +106,9 @@ class _MemoryAppend:
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         found: dict[EventId, StoredEnvelope] = {}
         for event_id in event_ids:
-            position = self._database.positions.get(event_id)
+            position = self._contents.positions.get(event_id)
             if position is not None:
-                [event] = self._database.events.select_notifications(position, 1)
+                [event] = self._contents.events.select_notifications(position, 1)
                 found[event_id] = _stored(event, position)
         return found
 
@@ -118,19 +124,19 @@ class _MemoryAppend:
         self._replacements.append((number, refused))
 
     def commit(self) -> None:
-        positions = self._database.events.insert_events(self._inserts) or ()
+        positions = self._contents.events.insert_events(self._inserts) or ()
         for event, position in zip(self._inserts, positions, strict=True):
-            self._database.positions[EventId(event.originator_version)] = Position(position)
+            self._contents.positions[EventId(event.originator_version)] = Position(position)
         for number, refused in self._replacements:
-            item = self._database.quarantine.pop(number, None)
+            item = self._contents.quarantine.pop(number, None)
             if item is not None and refused is not None:
                 self._keep(refused, number=number, count=item.count)
         for refused in self._refused:
-            self._database.quarantine_number += 1
-            self._keep(refused, number=self._database.quarantine_number, count=1)
+            self._contents.quarantine_number += 1
+            self._keep(refused, number=self._contents.quarantine_number, count=1)
 
     def _keep(self, refused: Refused, *, number: int, count: int) -> None:
-        quarantine = self._database.quarantine
+        quarantine = self._contents.quarantine
         for item in quarantine.values():
             if (item.refused.sha256, item.refused.code) == (refused.sha256, refused.code):
                 quarantine[item.number] = replace(item, count=item.count + count)

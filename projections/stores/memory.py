@@ -60,11 +60,16 @@ class ReadModels:
     @staticmethod
     def of(database: MemoryDatabase) -> ReadModels:
         """Those of a database, made when they are first asked for."""
-        with database.lock:
-            if database.read_models is None:
-                database.read_models = ReadModels()
-            models: ReadModels = database.read_models
+        contents = database.contents
+        with contents.lock:
+            if contents.read_models is None:
+                contents.read_models = ReadModels()
+            models: ReadModels = contents.read_models
             return models
+
+    def tables(self, generation: Generation | None) -> Tables:
+        """Those of a generation; without a number of the one that serves now."""
+        return self.generations[generation or self.serving]
 
 
 class MemoryStore:
@@ -73,48 +78,58 @@ class MemoryStore:
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
         self._recorder = MemoryRecorder(database)
-        self._models = ReadModels.of(database)
+
+    @property
+    def _models(self) -> ReadModels:
+        return ReadModels.of(self._database)
 
     def create(self) -> None:
-        """Nothing is ever missing in memory."""
+        """See `Store.create`; nothing is ever missing in memory."""
+        _ = self._models
 
     def catalogue(self) -> Catalogue:
         """See `Store.catalogue`."""
-        with self._database.lock:
-            infos = tuple(tables.info for _, tables in sorted(self._models.generations.items()))
-            return Catalogue(self._models.serving, self._models.previous, infos)
+        with self._database.contents.lock:
+            models = self._models
+            infos = tuple(tables.info for _, tables in sorted(models.generations.items()))
+            return Catalogue(models.serving, models.previous, infos)
 
     @contextmanager
     def turn(self, generation: Generation | None = None) -> Iterator[MemoryTurn]:
-        """See `Store.turn`."""
-        tables = self._models.generations[generation or self._models.serving]
-        with tables.turn:
-            turn = MemoryTurn(self._database, tables)
-            yield turn
-            turn.commit()
-        self._database.notify()
+        """See `Store.turn`; another generation may serve by the time the turn has come."""
+        models, contents = self._models, self._database.contents
+        while True:
+            tables = models.tables(generation)
+            with tables.turn:
+                if tables is not models.tables(generation):
+                    continue
+                turn = MemoryTurn(self._database, tables)
+                yield turn
+                turn.commit()
+            contents.notify()
+            return
 
     def stamp(self) -> Stamp:
         """See `Store.stamp`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             info = self._serving().info
             return Stamp(info.number, info.fold_version, info.position, self._recorder.head())
 
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
         """See `Store.schedule`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             rows = list(self._serving().schedules[query.side].get(query.owner_id, {}).values())
             return self.stamp(), [row.body for row in query.page(rows) if row.body is not None]
 
     def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
         """See `Store.appointment`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             row = self._serving().appointments.get(appointment_id)
             return self.stamp(), None if row is None else row.body
 
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
         """See `Store.owners`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             everyone = sorted(self._serving().schedules[side].items())
             counts = [
                 _counts(owner_id, list(rows.values()))
@@ -125,14 +140,14 @@ class MemoryStore:
 
     def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
         """See `Store.changes`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             rows = self._serving().schedules[side].get(owner_id, {}).values()
             changed = [ScheduleChange(row.appointment_id, row.position, row) for row in rows if row.position > after]
             return self.stamp(), sorted(changed, key=lambda change: (change.position, change.appointment_id))
 
     def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
         """See `Store.streams`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             stamp = self.stamp()
             ids = sorted(self._serving().schedules[side].get(owner_id, {}))
             envelopes = [stored for one in ids for stored in self._recorder.stream(AppointmentId(one))]
@@ -149,7 +164,7 @@ class MemoryStore:
             yield wait
 
     def _serving(self) -> Tables:
-        return self._models.generations[self._models.serving]
+        return self._models.tables(None)
 
 
 class MemoryTurn:
@@ -158,7 +173,8 @@ class MemoryTurn:
     batch_events = 1_000
 
     def __init__(self, database: MemoryDatabase, tables: Tables) -> None:
-        self._database = database
+        self._contents = database.contents
+        self._recorder = MemoryRecorder(database)
         self._tables = tables
         self._written: list[tuple[Rows, Position]] = []
         self.generation = tables.info.number
@@ -167,7 +183,7 @@ class MemoryTurn:
 
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
         """See `Turn.read`."""
-        return MemoryRecorder(self._database).read(after=self.position, upto=upto, limit=limit)
+        return self._recorder.read(after=self.position, upto=upto, limit=limit)
 
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
         """See `Turn.appointments`."""
@@ -181,7 +197,7 @@ class MemoryTurn:
 
     def commit(self) -> None:
         """Carries out what the block asked for, at once."""
-        with self._database.lock:
+        with self._contents.lock:
             for rows, position in self._written:
                 self._tables.put(rows)
                 self._tables.info = replace(self._tables.info, position=position)

@@ -29,17 +29,21 @@ class MemoryBuilder:
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
         self._recorder = MemoryRecorder(database)
-        self._models = ReadModels.of(database)
+
+    @property
+    def _models(self) -> ReadModels:
+        return ReadModels.of(self._database)
 
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
         """See `Builder.rebuilding`."""
-        if not self._models.rebuilding.acquire(blocking=False):
+        alone = self._models.rebuilding
+        if not alone.acquire(blocking=False):
             raise RebuildRunning(f"another rebuild of memory:{self._database.name} is under way")
         try:
             yield lambda: None
         finally:
-            self._models.rebuilding.release()
+            alone.release()
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
         """See `Builder.boundaries`."""
@@ -48,7 +52,7 @@ class MemoryBuilder:
 
     def begin(self, pieces: Sequence[Piece]) -> Generation:
         """See `Builder.begin`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             number = Generation(max(self._models.generations) + 1)
             info = GenerationInfo(number, FOLD_VERSION, Position(0), GenerationState.BUILDING, datetime.now(UTC))
             self._models.generations[number] = Tables(info)
@@ -68,7 +72,7 @@ class MemoryBuilder:
         began = time.perf_counter()
         rows, events = fold(iter(self._streams(piece, piece.upto)))
         folded = time.perf_counter()
-        with self._database.lock:
+        with self._database.contents.lock:
             _, is_loaded = self._models.pieces[generation][piece.number]
             if not is_loaded:
                 self._models.generations[generation].put(rows)
@@ -80,28 +84,29 @@ class MemoryBuilder:
 
     def finish(self, generation: Generation, position: Position) -> None:
         """See `Builder.finish`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             tables = self._models.generations[generation]
             tables.info = replace(tables.info, position=max(tables.info.position, position))
 
     @contextmanager
     def switching(self, generation: Generation) -> Iterator[MemorySwitchTurn]:
         """See `Builder.switching`."""
-        serving = self._models.generations[self._models.serving]  # it only changes while other rebuilds are kept out
-        tables = self._models.generations[generation]
-        with serving.turn, tables.turn, self._database.lock:
+        models, contents = self._models, self._database.contents
+        serving = models.tables(None)  # it only changes while other rebuilds are kept out
+        tables = models.tables(generation)
+        with serving.turn, tables.turn, contents.lock:
             turn = MemorySwitchTurn(self._database, tables)
             turn.serving_position = serving.info.position
             yield turn
             turn.commit()
             tables.info = replace(tables.info, state=GenerationState.READY)
-            if self._models.serving != generation:
-                self._models.previous, self._models.serving = self._models.serving, generation
-        self._database.notify()
+            if models.serving != generation:
+                models.previous, models.serving = models.serving, generation
+        contents.notify()
 
     def drop(self, generation: Generation) -> bool:
         """See `Builder.drop`."""
-        with self._database.lock:
+        with self._database.contents.lock:
             info = self._models.generations[generation].info
             self._models.generations[generation] = Tables(replace(info, state=GenerationState.DROPPED))
             self._models.pieces.pop(generation, None)
@@ -111,7 +116,7 @@ class MemoryBuilder:
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[MemorySnapshot]:
         """See `Builder.snapshot`; nothing changes while it is open."""
         del token  # this view is not shared
-        with self._database.lock:
+        with self._database.contents.lock:
             yield MemorySnapshot(self, self._models.generations[generation], self._recorder.head())
 
     def _history(self, upto: Position) -> list[StoredEnvelope]:
