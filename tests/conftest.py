@@ -24,6 +24,7 @@ from projections.stores.base import Store
 from projections.stores.memory import MemoryTurn
 from projections.stores.postgres_turn import PostgresTurn
 from projections.stores.sqlite_turn import SQLiteTurn
+from tests.pooler import PGBOUNCER
 from tests.postgres_server import PostgresServer, postgres_server
 
 Ask = Callable[..., tuple[int, str, str]]
@@ -162,10 +163,29 @@ PARTITION = """
 """
 
 
-def pytest_report_header() -> str:
+collect_ignore = [] if PGBOUNCER else ["test_pooler.py"]
+
+
+def pytest_configure() -> None:
+    """Ends the run where a pooler is demanded and there is none."""
+    if PGBOUNCER is None and os.environ.get("TEST_POOLER") == "required":
+        raise pytest.UsageError("TEST_POOLER=required, and there is no pgbouncer in PATH or /usr/sbin")
+
+
+def pytest_report_header() -> list[str]:
     if "CITUS_DSN" in os.environ:
-        return "citus: the projector's suite runs on the cluster of CITUS_DSN too"
-    return "citus: CITUS_DSN is not set, so no test runs on a cluster; the rehearsal on partitioned tables does"
+        citus = "citus: the projector's suite runs on the cluster of CITUS_DSN too"
+    else:
+        citus = "citus: CITUS_DSN is not set, so no test runs on a cluster; the rehearsal on partitioned tables does"
+    return [citus, f"pgbouncer: {PGBOUNCER or NO_POOLER}"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if PGBOUNCER is None:
+        terminalreporter.write_line(f"pgbouncer: {NO_POOLER}")
+
+
+NO_POOLER = "there is none in PATH or /usr/sbin, so no test runs behind a pooler; Debian has it as a package"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
