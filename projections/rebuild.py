@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -10,10 +11,10 @@ from typing import Final, NamedTuple
 
 from domain.appointment import FOLD_VERSION
 from domain.databases import Database, open_database
-from domain.errors import RebuildFailed, VersionMismatch
+from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
-from domain.settings import locate
+from domain.settings import Location, locate
 from projections.old_generations import drop_superseded
 from projections.projector import Projector, check_not_newer, fold_streams, project
 from projections.stores import builder_of, store_of
@@ -23,6 +24,8 @@ from projections.verify import Difference, check
 from projections.workers import Workers
 
 PHASES: Final = ("read and fold", "load", "index", "catch up", "verify", "switch")
+
+_logger: Final = logging.getLogger("appointments")
 
 
 class Progress(NamedTuple):
@@ -60,8 +63,8 @@ class DifferencesFound(RebuildFailed):
 
     def __init__(self, differences: list[Difference]) -> None:
         super().__init__(
-            f"the new generation differs from history in {len(differences)} places, so the old one serves on; "
-            f"the first: {differences[0]}"
+            f"the new generation differs from history in {len(differences)} places, so the old one serves on and "
+            f"the next rebuild begins anew; the first: {differences[0]}"
         )
         self.differences = differences
 
@@ -96,13 +99,13 @@ def rebuild(
 ) -> RebuildReport:
     """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
 
-    A rebuild that was interrupted is gone on with, unless `restart`. So many `processes` load and verify
-    at once, as many as there are cores unless said otherwise.
+    A rebuild that was interrupted is gone on with, unless `restart`, or unless history below it was changed since.
+    So many `processes` load and verify at once, as many as there are cores unless said otherwise.
 
     Raises:
         RebuildRunning: another one is under way.
         DifferencesFound: the new generation does not equal history.
-        PoisonEvent: a stored event cannot be folded.
+        PoisonEvent: a stored event cannot be folded; the next rebuild begins anew.
         VersionMismatch: code with a newer fold made a generation here; older code must not drop or replace it.
         StorageError: the database cannot be used. Whatever is raised, the old generation serves.
     """
@@ -110,29 +113,57 @@ def rebuild(
     with closing(open_database(location)) as database:
         _install(database)
         builder = builder_of(database)
-        with builder.rebuilding() as check_alone, closing(Workers(location, processes)) as workers:
-            watch = _Watch(progress)
-            began = time.perf_counter()
-            generation, upto = _begin_or_resume(database, builder, restart=restart)
-            loaded = _load(database, builder, workers, generation, watch)
-            check_alone()
+        with builder.rebuilding() as check_alone:
+            run = _Run(database, builder, location, processes, _Watch(progress), check_alone)
+            unfinished = _unfinished(database, builder, restart=restart)
+            if unfinished is not None:
+                try:
+                    return run.complete(*unfinished)
+                except DifferencesFound as error:
+                    _logger.warning(
+                        "what an interrupted rebuild had loaded differs from history, which was changed since; "
+                        "beginning anew (%s)",
+                        error.differences[0],
+                    )
+            upto = EventStore(database).head()
+            return run.complete(builder.begin(pieces_up_to(builder, upto)), upto)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a rebuild works with."""
+
+    database: Database
+    builder: Builder
+    location: Location
+    processes: int | None
+    watch: _Watch
+    check_alone: Callable[[], None]
+
+    def complete(self, generation: Generation, upto: Position) -> RebuildReport:
+        """Brings a begun generation to where it serves. What met a poison event is dropped: that gets mended."""
+        try:
+            return self._complete(generation, upto)
+        except PoisonEvent as error:
+            self.builder.drop(generation)
+            error.add_note("the next rebuild begins anew")
+            raise
+
+    def _complete(self, generation: Generation, upto: Position) -> RebuildReport:
+        began, builder, watch = time.perf_counter(), self.builder, self.watch
+        with closing(Workers(self.location, self.processes)) as workers:
+            loaded = _load(self.database, builder, workers, generation, watch)
+            self.check_alone()
             with watch.timing("index"):
                 watch.show("index", 0, 1)
                 builder.make_keys(generation)
                 watch.show("index", 1, 1)
             builder.finish(generation, upto)
-            position = _make_ready(database, builder, workers, generation, watch, check_alone)
-            check_alone()
-            kept = drop_superseded(database, builder).kept
-            return RebuildReport(
-                generation,
-                position,
-                loaded.events,
-                loaded.appointments,
-                watch.seconds,
-                time.perf_counter() - began,
-                kept,
-            )
+            position = _make_ready(self.database, builder, workers, generation, watch, self.check_alone)
+            self.check_alone()
+        kept = drop_superseded(self.database, builder).kept
+        seconds = time.perf_counter() - began
+        return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
 
 
 def rollback(url: str | None = None, *, schema: str | None = None) -> Generation:
@@ -179,8 +210,8 @@ def _check_nothing_newer(generations: Iterable[GenerationInfo]) -> None:
             check_not_newer(info.fold_version)
 
 
-def _begin_or_resume(database: Database, builder: Builder, *, restart: bool) -> tuple[Generation, Position]:
-    """The generation to build and the position its load ends at."""
+def _unfinished(database: Database, builder: Builder, *, restart: bool) -> tuple[Generation, Position] | None:
+    """A generation to go on with, and the position its load ends at; what cannot be gone on with is dropped."""
     generations = store_of(database).catalogue().generations
     _check_nothing_newer(generations)
     for info in (one for one in generations if one.state is GenerationState.BUILDING):
@@ -188,8 +219,7 @@ def _begin_or_resume(database: Database, builder: Builder, *, restart: bool) -> 
         if upto is not None and info.fold_version == FOLD_VERSION and not restart:
             return info.number, upto
         builder.drop(info.number)
-    upto = EventStore(database).head()
-    return builder.begin(pieces_up_to(builder, upto)), upto
+    return None
 
 
 def _load(database: Database, builder: Builder, workers: Workers, generation: Generation, watch: _Watch) -> Loaded:

@@ -14,8 +14,9 @@ from domain.identifiers import Generation
 from projections import Progress, verify
 from projections import projector as projector_module
 from projections.cli import run
-from tests.builders import envelope
+from tests.builders import as_json, envelope
 from tests.conftest import Place
+from tests.damage import damage_stored
 from tests.generations import (
     BrokenOffError,
     append_sample,
@@ -52,6 +53,7 @@ def test_a_poison_event_stops_a_rebuild_and_the_old_generation_serves(
     assert run(["rebuild", *place.arguments]) == 1
     said = capsys.readouterr().err
     assert "position 3 (appointment 'b', envelope 9) cannot be folded" in said
+    assert said.endswith("; the next rebuild begins anew\n")
     assert len(said.splitlines()) == 1
 
 
@@ -78,7 +80,7 @@ def test_an_event_that_the_fold_itself_cannot_take_is_poison_too(
     assert verify(place.url, schema=place.schema) == []
 
 
-def test_a_poison_event_that_comes_during_a_rebuild_stops_it_and_without_it_the_rebuild_goes_on(
+def test_a_poison_event_that_comes_during_a_rebuild_stops_it_and_without_it_the_next_one_ends_well(
     durable_place: Place,
 ) -> None:
     schedules = project(durable_place, envelope(1), envelope(2, id="b"))
@@ -90,11 +92,51 @@ def test_a_poison_event_that_comes_during_a_rebuild_stops_it_and_without_it_the_
 
     with pytest.raises(PoisonEvent, match=r"position 3 \(appointment 'c', envelope 9\)"):
         rebuilt(durable_place, progress=poison)
-    assert (serving(durable_place), unfinished(durable_place)) == (1, [2])
+    assert (serving(durable_place), unfinished(durable_place)) == (1, [])
     assert [one.id for one in schedules.talent("talent-1")] == ["appointment-1", "b"]
     execute(durable_place, "DELETE FROM stored_events WHERE originator_version = 9")
-    assert rebuilt(durable_place).generation == 2
+    assert rebuilt(durable_place).generation == 3
     assert [one.id for one in schedules.talent("talent-1")] == ["appointment-1", "b", "c"]
+
+
+def mend(place: Place, *envelopes: dict[str, Any]) -> None:
+    """Puts other bytes in the place of stored ones."""
+    for one in envelopes:
+        damage_stored(place, one["id"], as_json(one))
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_after_a_poison_event_history_may_be_mended_where_it_was_loaded_already(
+    place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    append_sample(place, 400)
+    append(place, envelope(10**7, id="0"))
+    store_raw(place, 10**7 + 1, "zz", b"no JSON")
+    with pytest.raises(PoisonEvent):
+        rebuilt(place)
+    mend(place, envelope(10**7, id="0", title="mended"), envelope(10**7 + 1, id="zz"))
+    assert rebuilt(place).generation == 3
+    assert place.schedules().appointment("0").title == "mended"
+    assert verify(place.url, schema=place.schema) == []
+    assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("phase", ["index", "switch"])
+@pytest.mark.usefixtures("small_pieces")
+def test_an_interrupted_rebuild_begins_anew_and_says_so_when_history_was_changed_below_it(
+    place: Place, phase: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    append_sample(place, 400)
+    append(place, envelope(10**7, id="0"))
+    with pytest.raises(BrokenOffError):
+        rebuilt(place, progress=interrupt_at(phase))
+    mend(place, envelope(10**7, id="0", title="mended"))
+    assert rebuilt(place).generation == 3
+    assert place.schedules().appointment("0").title == "mended"
+    assert verify(place.url, schema=place.schema) == []
+    [said] = caplog.messages
+    assert "differs from history, which was changed since; beginning anew" in said
 
 
 @pytest.mark.usefixtures("small_pieces")
