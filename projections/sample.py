@@ -27,6 +27,8 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _FIRST_MADE_AT: Final = 1_688_958_167_900  # 2023-07-10T03:02:47.900Z, as in the example
 _FIRST_EVENT_ID: Final = 6_105_100
+_EVENT_IDS_OF_A_SEED: Final = 1_000_000_000  # enough for 200 million envelopes
+_SEEDS: Final = 2**63 // _EVENT_IDS_OF_A_SEED - 1  # that have ids of their own
 _CLOCK_AHEAD: Final = 4 * _HOUR  # of the appointment's times, before the envelope's, as in the example
 _BETWEEN_APPOINTMENTS: Final = 54 * _HOUR  # of one talent, on average: with 2.5 envelopes each, 1.1 envelopes a day
 _TALENTS_MAX: Final = 2_600  # active at once; reached after some months: then an envelope every 30 seconds
@@ -69,8 +71,9 @@ _EXPLANATIONS: Final = (
 def sample_envelopes(events: int = 1000, *, seed: int = 0) -> Iterator[str]:
     """Yields `events` realistic envelopes as compact JSON text without line ends, in the order of publication.
 
-    The same for the same seed, and a shorter sample is the beginning of a longer one. Made while it is read, in
-    bounded memory. With seed 0 the first appointment is that of talent 7a1e0000-0000-4000-8000-000000000000.
+    The same for the same seed, and a shorter sample is the beginning of a longer one. Other seeds use other ids, so
+    that their samples can be appended to one store. Made while it is read, in bounded memory. With seed 0 the first
+    appointment is that of talent 7a1e0000-0000-4000-8000-000000000000.
 
     Raises:
         ValueError: `events` is negative.
@@ -85,7 +88,8 @@ def _envelopes(seed: int) -> Iterator[str]:
     newcomers = _newcomers(rng, seed)
     active = list(islice(newcomers, 60))
     changes: list[tuple[int, int, _Appointment, Iterator[int]]] = []  # a heap: when due, a number to break ties
-    event_id, created_at, made_at = _FIRST_EVENT_ID, 0, _FIRST_MADE_AT
+    event_id = _FIRST_EVENT_ID + seed % _SEEDS * _EVENT_IDS_OF_A_SEED
+    created_at, made_at = 0, _FIRST_MADE_AT
     for number in count():
         while changes and changes[0][0] <= made_at:
             due, tie, appointment, life = heappop(changes)

@@ -12,7 +12,8 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from domain.databases import open_database
-from domain.identifiers import Generation, Position
+from domain.errors import UsageError
+from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
 from domain.settings import locate
 from projections.projector import check_fold_version, fold_streams
@@ -25,6 +26,8 @@ DIFFERENCES_MAX: Final = 1000
 """A verification stops after so many: the generation is beyond doubt wrong, and memory is bounded."""
 
 _PORTION_APPOINTMENTS: Final = 500
+_POSITIONS_MIN: Final = 100
+"""A sample asks for so many positions at once, also where fewer appointments are missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +65,10 @@ class Verification(NamedTuple):
 def verify(url: str | None = None, *, schema: str | None = None, sample: int | None = None) -> list[Difference]:
     """The differences between the serving generation and history; an empty list when all is well.
 
-    With `sample`, only about so many appointments are checked, chosen by chance.
+    With `sample`, only so many appointments are checked, chosen by chance, or all where there are not so many.
+
+    Raises:
+        UsageError: `sample` is less than 1.
     """
     return verification(url, schema=schema, sample=sample).differences
 
@@ -75,6 +81,8 @@ def verification(
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """The same as `verify`, with the number of appointments checked."""
+    if sample is not None and sample < 1:
+        raise UsageError(f"expected a sample of at least 1 appointment, found {sample}")
     location = locate(url, schema=schema)
     with closing(open_database(location)) as database:
         stamp = store_of(database).stamp()
@@ -162,10 +170,31 @@ def _checked(snapshot: Snapshot, envelopes: Iterator[StoredEnvelope]) -> Iterato
 
 
 def _sampled(snapshot: Snapshot, sample: int) -> Iterator[StoredEnvelope]:
-    count = min(sample, snapshot.position)
-    positions = Random().sample(range(1, snapshot.position + 1), count)  # noqa: S311 - not a secret
-    ids = snapshot.appointments_at([Position(one) for one in positions])
-    return snapshot.streams_of(ids[:sample])
+    """The streams of so many appointments, chosen by chance, or of all where there are not so many."""
+    positions = _by_chance(min(snapshot.position, snapshot.head))
+    chosen: set[AppointmentId] = set()
+    while len(chosen) < sample:
+        # Several positions may be of one appointment, and on PostgreSQL not every position is taken.
+        some = list(islice(positions, max(sample - len(chosen), _POSITIONS_MIN)))
+        if not some:
+            break
+        chosen.update(snapshot.appointments_at(some))
+    ids = Random().sample(sorted(chosen), min(sample, len(chosen)))  # noqa: S311 - not a secret
+    return snapshot.streams_of(ids)
+
+
+def _by_chance(upto: Position) -> Iterator[Position]:
+    """Every position up to this one, each once, in an order of chance."""
+    random = Random()  # noqa: S311 - not a secret
+    drawn: set[int] = set()
+    while len(drawn) < upto // 2:
+        position = random.randint(1, upto)
+        if position not in drawn:
+            drawn.add(position)
+            yield Position(position)
+    rest = [position for position in range(1, upto + 1) if position not in drawn]
+    random.shuffle(rest)
+    yield from map(Position, rest)
 
 
 def _portions(envelopes: Iterator[StoredEnvelope]) -> Iterator[list[StoredEnvelope]]:

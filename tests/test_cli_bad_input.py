@@ -144,6 +144,7 @@ def test_a_misuse_is_one_line_that_says_what_is_wrong(refusal: Callable[..., str
         (["talents", "--schema", "a; b"], "expected a schema of letters, digits and underscores"),
         (["--json", "talents"], "No such option: --json"),
         (["sample", "--json"], "No such option: --json"),
+        (["sample", "--db", "sqlite:///a.db"], "No such option: --db"),
         (["sample", "--events", "-1"], "'--events'"),
     ],
     ids=lambda given: given[0] if isinstance(given, list) else "",

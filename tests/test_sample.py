@@ -12,6 +12,7 @@ from typing import Any, Final
 import pytest
 
 from projections.sample import sample_envelopes
+from tests.conftest import Place
 
 DATA: Final = Path(__file__).parent / "data"
 FIRST_TALENT: Final = "7a1e0000-0000-4000-8000-000000000000"
@@ -63,6 +64,20 @@ def changes(revisions: dict[str, list[Json]], field: str) -> Counter[tuple[objec
 def test_the_same_seed_gives_the_same_sample() -> None:
     assert list(sample_envelopes(500, seed=7)) == list(sample_envelopes(500, seed=7))
     assert list(sample_envelopes(500, seed=7)) != list(sample_envelopes(500, seed=8))
+
+
+def test_samples_of_other_seeds_are_appended_beside_each_other(memory_place: Place) -> None:
+    events = memory_place.events()
+    for seed in range(6):
+        assert events.append(sample_envelopes(1_000, seed=seed)).appended == 1_000
+    assert len(events.quarantine) == 0
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31, 2**53, 2**64 - 1, -(2**100), 10**30])
+def test_every_seed_gives_ids_that_an_envelope_may_have(memory_place: Place, seed: int) -> None:
+    events = memory_place.events()
+    events.append(sample_envelopes(100))
+    assert events.append(sample_envelopes(100, seed=seed)).appended == 100
 
 
 def test_a_shorter_sample_is_the_beginning_of_a_longer_one() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from domain.errors import StorageError
+from domain.errors import StorageError, UsageError
 from domain.identifiers import Generation
 from projections import Difference, DifferencesFound, Progress, rebuild, verify
 from projections.cli import run
@@ -278,14 +278,30 @@ def test_the_command_prints_differences_and_exits_1(
     assert len(rows["coach_schedule"]) == 3
 
 
-def test_a_sample_checks_only_so_many_appointments(place: Place) -> None:
+def test_a_sample_checks_exactly_so_many_appointments(place: Place) -> None:
     append_sample(place, 300)
     place.projector().catch_up()
     appointments = len(held(place)["appointment"])
-    for sample, at_most in ((1, 1), (20, 20), (10_000, appointments)):
+    for sample in (1, 20, 100, appointments - 1, appointments, 10_000):
         found = verification(place.url, schema=place.schema, sample=sample)
-        assert (0 < found.checked <= at_most, found.differences) == (True, [])
+        assert found == (min(sample, appointments), [])
     assert run(["verify", *place.arguments, "--sample", "5"]) == 0
+    for nothing in (0, -1):
+        with pytest.raises(UsageError, match="a sample of at least 1 appointment"):
+            verification(place.url, schema=place.schema, sample=nothing)
+
+
+def test_a_sample_is_chosen_by_chance(memory_place: Place) -> None:
+    append_sample(memory_place, 300)
+    memory_place.projector().catch_up()
+    appointments = held(memory_place)["appointment"]
+    for one in appointments[::2]:
+        remove(memory_place, At("appointment", one[0]))
+    found = [
+        {one.appointment_id for one in verify(memory_place.url, sample=20) if one.field == "row"} for _ in range(30)
+    ]
+    assert len({frozenset(one) for one in found}) > 1
+    assert set().union(*found) <= {one[0] for one in appointments[::2]}
 
 
 def test_a_sample_finds_what_is_wrong_in_it(place: Place, rows: Rows) -> None:

@@ -118,8 +118,6 @@ def _follow(projector: Projector) -> None:
 def sample(
     events: Annotated[int, typer.Option("--events", min=0, metavar="N", help="How many envelopes.")] = 1000,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="The same seed gives the same envelopes.")] = 0,
-    db: Db = None,  # noqa: ARG001 - every command takes it
-    schema: Schema = None,  # noqa: ARG001
 ) -> None:
     """Prints realistic envelopes as JSON Lines, the same for the same seed."""
     out = sys.stdout.buffer
