@@ -8,7 +8,9 @@ from domain.envelope import (
     CanceledBy,
     Envelope,
     EnvelopeRefused,
+    Ignored,
     RefusalCode,
+    Snapshot,
     Status,
 )
 from domain.errors import (
@@ -29,34 +31,57 @@ from domain.errors import (
     VersionMismatch,
 )
 from domain.event_store import AppendReport, EventStore
-from domain.items import PAUSE
+from domain.identifiers import AppointmentId, CoachId, EventId, Generation, Position, TalentId
+from domain.input import BinaryFile, Input
+from domain.items import PAUSE, Item, Pause
+from domain.quarantine import Quarantine, RetryReport
+from domain.recorders.base import AppendTransaction, QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 __all__ = [
     "PAUSE",
     "AppendReport",
+    "AppendTransaction",
     "Appointment",
+    "AppointmentId",
     "AppointmentNotFound",
     "AppointmentType",
     "AppointmentsError",
+    "BinaryFile",
     "CancelationReason",
     "CanceledBy",
+    "CoachId",
     "Envelope",
     "EnvelopeRefused",
+    "EventId",
     "EventStore",
+    "Generation",
+    "Ignored",
+    "Input",
     "InputUnreadable",
     "InvalidCursor",
     "InvalidToken",
+    "Item",
     "LifecycleStep",
     "NotInstalled",
+    "Pause",
     "PoisonEvent",
+    "Position",
+    "Quarantine",
+    "QuarantinedItem",
     "QuarantinedItemNotFound",
     "ReadModelBehind",
     "RebuildFailed",
     "RebuildRunning",
+    "Recorder",
     "RefusalCode",
+    "Refused",
+    "RetryReport",
+    "Snapshot",
     "Status",
     "StorageError",
     "StorageUnavailable",
+    "StoredEnvelope",
+    "TalentId",
     "UsageError",
     "VersionMismatch",
     "read_envelope",

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self, TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from domain.appointment import Appointment
 from domain.identifiers import Generation, Position
@@ -14,6 +14,7 @@ from projections.calendar import ical_of
 from projections.documents import document_of
 from projections.schedule import Side
 from projections.stores.base import OwnerCounts, Stamp
+from projections.times import iso
 
 Element_co = TypeVar("Element_co", covariant=True)
 
@@ -57,6 +58,11 @@ class Listed(Sequence[Element_co]):
         return self._elements[index]
 
 
+def counted(number: int, one: str, *, many: str | None = None) -> str:
+    """A number with its noun."""
+    return f"{number:,} {one if number == 1 else many or f'{one}s'}"
+
+
 def stamp_fields(stamp: Stamp) -> dict[str, Any]:
     """The fields of `Stamped`."""
     return {
@@ -66,7 +72,7 @@ def stamp_fields(stamp: Stamp) -> dict[str, Any]:
     }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Schedule(Stamped, Listed[Appointment]):
     """One page of a talent's or a coach's appointments, in order; iterable and sized.
 
@@ -84,6 +90,11 @@ class Schedule(Stamped, Listed[Appointment]):
     @property
     def _elements(self) -> tuple[Appointment, ...]:
         return self.appointments
+
+    def __repr__(self) -> str:
+        more = ", more on the next page" if self.next else ""
+        as_of = f" as of {iso(self.as_of)}" if self.as_of else ""
+        return f"<Schedule of {self.side} {self.owner_id!r}{as_of}: {counted(len(self), 'appointment')}{more}>"
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict an appointment, times as aware datetimes: ready for a data frame."""
@@ -110,11 +121,6 @@ class Schedule(Stamped, Listed[Appointment]):
 class AppointmentAnswer(Appointment, Stamped):
     """One appointment with the stamp of the answer."""
 
-    @classmethod
-    def of(cls, appointment: Appointment, stamp: Stamp) -> Self:
-        """The appointment, stamped."""
-        return cls(**appointment.to_dict(), lifecycle=appointment.lifecycle, **stamp_fields(stamp))
-
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments appointment ID --json`, ready for `json.dumps`."""
         lifecycle = [
@@ -130,7 +136,12 @@ class AppointmentAnswer(Appointment, Stamped):
         return document_of({**self.to_dict(), "lifecycle": lifecycle, **self.stamp()})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def stamped(appointment: Appointment, stamp: Stamp) -> AppointmentAnswer:
+    """The appointment as an answer."""
+    return AppointmentAnswer(**appointment.to_dict(), lifecycle=appointment.lifecycle, **stamp_fields(stamp))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Owners(Stamped, Listed[OwnerCounts]):
     """One page of the talents or coaches who have a schedule, by id; iterable and sized."""
 
@@ -142,11 +153,14 @@ class Owners(Stamped, Listed[OwnerCounts]):
     def _elements(self) -> tuple[OwnerCounts, ...]:
         return self.owners
 
+    def __repr__(self) -> str:
+        more = ", more on the next page" if self.next else ""
+        return f"<Owners: {counted(len(self), self.side, many=self.side.plural)}{more}>"
+
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments talents --json`, ready for `json.dumps`."""
         owners = [
             {f"{self.side}_id": one.owner_id, "PLANNED": one.planned, "DONE": one.done, "CANCELED": one.canceled}
             for one in self.owners
         ]
-        name = "talents" if self.side is Side.TALENT else "coaches"
-        return {name: owners, **self.stamp(), "next": self.next}
+        return {self.side.plural: owners, **self.stamp(), "next": self.next}

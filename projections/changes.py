@@ -27,7 +27,7 @@ class Change:
         return self.appointment is None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Changes(Stamped, Listed[Change]):
     """What changed in a schedule since a token; iterable and sized.
 
@@ -40,6 +40,10 @@ class Changes(Stamped, Listed[Change]):
     @property
     def _elements(self) -> tuple[Change, ...]:
         return self.changes
+
+    def __repr__(self) -> str:
+        removed = sum(one.removed for one in self.changes)
+        return f"<Changes: {len(self) - removed:,} to put in, {removed:,} to remove, at position {self.position:,}>"
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments changes --json`, ready for `json.dumps`."""

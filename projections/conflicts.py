@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from domain.appointment import Appointment
-from projections.answers import Listed, Stamped
+from projections.answers import Listed, Stamped, counted
 from projections.documents import document_of
 
 
@@ -22,7 +22,7 @@ class Conflict:
     end: datetime
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Conflicts(Stamped, Listed[Conflict]):
     """The conflicts of one schedule, by start; iterable and sized.
 
@@ -36,6 +36,9 @@ class Conflicts(Stamped, Listed[Conflict]):
     @property
     def _elements(self) -> tuple[Conflict, ...]:
         return self.conflicts
+
+    def __repr__(self) -> str:
+        return f"<Conflicts: {counted(len(self), 'conflict')}>"
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments conflicts --json`, ready for `json.dumps`."""

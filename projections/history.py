@@ -12,6 +12,7 @@ from domain.envelope import Snapshot
 from domain.event_store import envelope_of
 from domain.identifiers import EventId, Position
 from domain.recorders.base import StoredEnvelope
+from projections.answers import counted
 from projections.documents import document_of
 
 _FIELDS: Final = tuple(one.name for one in fields(Snapshot) if one.name != "id")
@@ -42,12 +43,15 @@ class RevisionChange:
     changes: tuple[FieldChange, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class History:
     """All revisions of one appointment in the publisher's order."""
 
     id: str
     revisions: tuple[RevisionChange, ...]
+
+    def __repr__(self) -> str:
+        return f"<History of appointment {self.id!r}: {counted(len(self.revisions), 'revision')}>"
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments history ID --json`, ready for `json.dumps`."""

@@ -11,7 +11,7 @@ from domain.arguments import identifier, optional, text
 from domain.envelope import Status
 from domain.errors import AppointmentNotFound, InvalidToken, UsageError
 from domain.identifiers import AppointmentId, Generation, Position
-from projections.answers import AppointmentAnswer, Owners, Schedule, Stamped, stamp_fields
+from projections.answers import AppointmentAnswer, Owners, Schedule, Stamped, stamp_fields, stamped
 from projections.changes import Changes, changes_of
 from projections.conflicts import Conflicts, conflicts_of
 from projections.figures import Figures, figures_of
@@ -129,7 +129,7 @@ class Schedules(Reading):
         stamp, body = self._ask(lambda: self._store.appointment(found_id))
         if body is None:
             raise AppointmentNotFound(found_id)
-        return AppointmentAnswer.of(appointment_of(folded_from(body)), stamp)
+        return stamped(appointment_of(folded_from(body)), stamp)
 
     def changes(
         self,

@@ -33,6 +33,11 @@ class Side(StrEnum):
         """The side of the counterpart."""
         return Side.COACH if self is Side.TALENT else Side.TALENT
 
+    @property
+    def plural(self) -> str:
+        """What several of them are called."""
+        return "talents" if self is Side.TALENT else "coaches"
+
     def owner_of(self, appointment: Appointment) -> str:
         """The talent or the coach of an appointment."""
         return appointment.talent_id if self is Side.TALENT else appointment.coach_id

@@ -416,3 +416,28 @@ def test_every_answer_as_json_is_what_json_can_hold_and_what_the_command_line_pr
     ):
         assert run([*command, "--json", *durable_place.arguments]) == 0
         assert capfd.readouterr().out == json.dumps(answer.to_json(), ensure_ascii=False, indent=2) + "\n"
+
+
+def test_answers_show_people_whose_they_are_and_how_many_not_everything(place: Place) -> None:
+    schedules = project(place, *STATUSES)
+    shown = {
+        repr(answer)
+        for answer in (
+            schedules.talent("talent-1"),
+            schedules.talent("talent-1", limit=1, as_of=at(0)),
+            schedules.coach("nobody"),
+            schedules.talents(limit=1),
+            schedules.changes(talent_id="talent-1"),
+            schedules.conflicts(talent_id="talent-1"),
+            schedules.history("a"),
+        )
+    }
+    assert shown == {
+        "<Schedule of talent 'talent-1': 4 appointments>",
+        "<Schedule of talent 'talent-1' as of 2023-07-10T00:00:00.000Z: 1 appointment, more on the next page>",
+        "<Schedule of coach 'nobody': 0 appointments>",
+        "<Owners: 1 talent, more on the next page>",
+        "<Changes: 4 to put in, 0 to remove, at position 6>",
+        "<Conflicts: 1 conflict>",
+        "<History of appointment 'a': 1 revision>",
+    }

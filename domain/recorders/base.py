@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
 from typing import NamedTuple, Protocol
@@ -42,7 +42,7 @@ class Refused:
     source: str
     line: int | None
     received_at: datetime
-    content: bytes
+    content: bytes = field(repr=False)
     length: int
     sha256: str
     event_id: int | None
