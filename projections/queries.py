@@ -17,7 +17,7 @@ from projections.conflicts import Conflicts, conflicts_of
 from projections.figures import Figures, figures_of
 from projections.history import History, history_of
 from projections.questions import Filters, position_of, question_of, token_of
-from projections.reading import TIMEOUT_SECONDS, Reading
+from projections.reading import Reading
 from projections.schedule import Side, folded_from
 from projections.stores.base import GenerationState
 
@@ -48,7 +48,7 @@ class Schedules(Reading):
         limit: int | None = None,
         after: str | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Schedule:
         """A talent's appointments; an unknown talent has an empty schedule. Every combination of filters is allowed.
 
@@ -69,11 +69,13 @@ class Schedules(Reading):
             limit: how many appointments at most, 1 to 10,000; without it, all.
             after: the `next` of the page before.
             at_least: wait until the read model has reached this position.
-            timeout: for how many seconds to wait at most, 0 to 86,400.
+            timeout: how many seconds the question may take, 0 to 86,400, the wait for `at_least` included; without
+                it, as many as the database's URL says, else 30.
 
         Raises:
             UsageError: the filters make no sense.
             ReadModelBehind: `at_least` was not reached in time.
+            StorageUnavailable: the database gave no answer in time.
             StorageError: the database cannot be used.
         """
         filters = Filters(
@@ -104,7 +106,7 @@ class Schedules(Reading):
         limit: int | None = None,
         after: str | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Schedule:
         """A coach's appointments; the same as `talent` from the other side: `talent_id` is only with this talent."""
         filters = Filters(
@@ -117,7 +119,7 @@ class Schedules(Reading):
         )
 
     def appointment(
-        self, appointment_id: str | UUID, *, at_least: int | None = None, timeout: float = TIMEOUT_SECONDS
+        self, appointment_id: str | UUID, *, at_least: int | None = None, timeout: float | None = None
     ) -> AppointmentAnswer:
         """One appointment with its lifecycle, deleted or not.
 
@@ -125,8 +127,7 @@ class Schedules(Reading):
             AppointmentNotFound: no projected envelope names it.
         """
         found_id = AppointmentId(identifier("appointment_id", appointment_id))
-        self._wait_for(at_least, timeout)
-        stamp, body = self._ask(lambda: self._store.appointment(found_id))
+        stamp, body = self._ask(lambda: self._store.appointment(found_id), at_least, timeout)
         if body is None:
             raise AppointmentNotFound(found_id)
         return stamped(appointment_of(folded_from(body)), stamp)
@@ -140,7 +141,7 @@ class Schedules(Reading):
         start: datetime | None = None,
         end: datetime | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Changes:
         """What changed in a schedule since a token, or without one everything present; with the next token.
 
@@ -155,8 +156,9 @@ class Schedules(Reading):
         belongs_to = ["changes", *question.belongs_to]
         since = optional(text, "since", since)
         after = Position(0) if since is None else position_of(since, belongs_to)
-        self._wait_for(at_least, timeout)
-        stamp, changed = self._ask(lambda: self._store.changes(side, question.query.owner_id, after=after))
+        stamp, changed = self._ask(
+            lambda: self._store.changes(side, question.query.owner_id, after=after), at_least, timeout
+        )
         if after > stamp.head:
             raise InvalidToken("the token is ahead of the event store; start over without it")
         return Changes(
@@ -179,7 +181,7 @@ class Schedules(Reading):
         subphase_id: str | UUID | None = None,
         as_of: datetime | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Conflicts:
         """Which PLANNED appointments of a talent or a coach overlap, among those that `talent`'s filters select."""
         side, owner_id = _one_owner(talent_id, coach_id)
@@ -205,7 +207,7 @@ class Schedules(Reading):
         subphase_id: str | UUID | None = None,
         as_of: datetime | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Figures:
         """Counts and hours of a talent's or a coach's appointments, of those that `talent`'s filters select."""
         side, owner_id = _one_owner(talent_id, coach_id)
@@ -216,14 +218,15 @@ class Schedules(Reading):
         schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
         return Figures(**figures_of(schedule), as_of=as_of, **schedule.stamp())
 
-    def history(self, appointment_id: str | UUID) -> History:
+    def history(self, appointment_id: str | UUID, *, timeout: float | None = None) -> History:
         """Every revision of one appointment, with what it changed; read from the event store.
 
         Raises:
             AppointmentNotFound: no accepted envelope names it.
         """
         found_id = AppointmentId(identifier("appointment_id", appointment_id))
-        stream = self._recorder.stream(found_id)
+        with self._within(timeout):
+            stream = self._recorder.stream(found_id)
         if not stream:
             raise AppointmentNotFound(found_id)
         return history_of(found_id, stream)
@@ -234,7 +237,7 @@ class Schedules(Reading):
         limit: int | None = None,
         after: str | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Owners:
         """The talents who have a schedule, by id, with the number of appointments by status; in pages as `talent`."""
         return self._owners(Side.TALENT, limit=limit, after=after, at_least=at_least, timeout=timeout)
@@ -245,19 +248,20 @@ class Schedules(Reading):
         limit: int | None = None,
         after: str | None = None,
         at_least: int | None = None,
-        timeout: float = TIMEOUT_SECONDS,
+        timeout: float | None = None,
     ) -> Owners:
         """The coaches who have a schedule, by id, with the number of appointments by status; in pages as `coach`."""
         return self._owners(Side.COACH, limit=limit, after=after, at_least=at_least, timeout=timeout)
 
-    def stamp(self) -> Stamped:
+    def stamp(self, *, timeout: float | None = None) -> Stamped:
         """What an answer would be true of now."""
-        stamp, _ = self._ask(lambda: (self._store.stamp(), None))
+        stamp, _ = self._ask(lambda: (self._store.stamp(), None), None, timeout)
         return Stamped(**stamp_fields(stamp))
 
-    def count(self) -> int:
+    def count(self, *, timeout: float | None = None) -> int:
         """How many appointments there are."""
-        return self._store.appointments_count()
+        with self._within(timeout):
+            return self._store.appointments_count()
 
     def unfinished_rebuild(self) -> Generation | None:
         """The generation that an interrupted or running rebuild makes, if there is one."""

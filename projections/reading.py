@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from datetime import datetime
 from itertools import groupby
 from threading import Event
-from typing import Final, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from domain.appointment import fold
@@ -18,6 +19,7 @@ from domain.event_store import envelope_of
 from domain.identifiers import Position
 from domain.recorders import recorder_of
 from domain.recorders.base import StoredEnvelope
+from domain.time_limit import TimeLimit, time_limit
 from projections.answers import Owners, Schedule, stamp_fields
 from projections.cursors import seal
 from projections.projector import check_fold_version
@@ -25,8 +27,6 @@ from projections.questions import Filters, limit_of, question_of, unseal_cursor
 from projections.schedule import ScheduleRow, Side, appointment_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import Stamp
-
-TIMEOUT_SECONDS: Final = 10.0
 
 _Answer = TypeVar("_Answer")
 
@@ -38,6 +38,7 @@ class Reading(Installation):
         super().__init__(database)
         self._recorder = recorder_of(database)
         self._store = store_of(database)
+        self._timeout_seconds = database.timeout_seconds
 
     def _schedule(
         self,
@@ -47,15 +48,14 @@ class Reading(Installation):
         *,
         counterpart_id: str | UUID | None = None,
         at_least: int | None,
-        timeout: float,
+        timeout: float | None,
     ) -> Schedule:
         question = question_of(side, owner_id, filters, counterpart_id=counterpart_id)
         query, limit, as_of = question.query, question.limit, question.as_of
-        self._wait_for(at_least, timeout)
         if as_of is None:
-            stamp, bodies = self._ask(lambda: self._store.schedule(query))
+            stamp, bodies = self._ask(lambda: self._store.schedule(query), at_least, timeout)
         else:
-            stamp, streams = self._ask(lambda: self._store.streams(side, query.owner_id))
+            stamp, streams = self._ask(lambda: self._store.streams(side, query.owner_id), at_least, timeout)
             bodies = [row.body or "" for row in query.page(rows_as_of(side, query.owner_id, streams, as_of))]
         appointments = tuple(map(appointment_from, bodies))
         return Schedule(
@@ -68,16 +68,15 @@ class Reading(Installation):
         )
 
     def _owners(
-        self, side: Side, *, limit: int | None, after: str | None, at_least: int | None, timeout: float
+        self, side: Side, *, limit: int | None, after: str | None, at_least: int | None, timeout: float | None
     ) -> Owners:
         belongs_to = ["owners", side]
         limit = limit_of(limit)
         after = optional(text, "after", after)
         if after is not None:
             [after] = unseal_cursor(after, belongs_to)
-        self._wait_for(at_least, timeout)
         one_more = None if limit is None else limit + 1
-        stamp, owners = self._ask(lambda: self._store.owners(side, after=after, limit=one_more))
+        stamp, owners = self._ask(lambda: self._store.owners(side, after=after, limit=one_more), at_least, timeout)
         return Owners(
             side=side,
             owners=tuple(owners[:limit]),
@@ -85,22 +84,30 @@ class Reading(Installation):
             **stamp_fields(stamp),
         )
 
-    def _ask(self, question: Callable[[], tuple[Stamp, _Answer]]) -> tuple[Stamp, _Answer]:
-        stamp, answer = question()
+    def _ask(
+        self, question: Callable[[], tuple[Stamp, _Answer]], at_least: int | None, timeout: float | None
+    ) -> tuple[Stamp, _Answer]:
+        """Waits and asks, both within the timeout."""
+        at_least = optional(whole_number, "at_least", at_least)
+        with self._within(timeout) as limit:
+            if at_least is not None:
+                self._wait_for(at_least, limit)
+            stamp, answer = question()
         check_fold_version(stamp.fold_version)
         return stamp, answer
 
-    def _wait_for(self, at_least: int | None, timeout: float) -> None:
-        at_least, timeout = optional(whole_number, "at_least", at_least), seconds("timeout", timeout)
-        if at_least is None or self._store.stamp().position >= at_least:
+    def _within(self, timeout: float | None) -> AbstractContextManager[TimeLimit]:
+        return time_limit(self._timeout_seconds if timeout is None else seconds("timeout", timeout))
+
+    def _wait_for(self, at_least: int, limit: TimeLimit) -> None:
+        if self._store.stamp().position >= at_least:
             return
-        deadline = time.monotonic() + timeout
         never = Event()
         with self._store.waiter() as wait:
             while (stamp := self._store.stamp()).position < at_least:
-                left = deadline - time.monotonic()
+                left = limit.deadline - time.monotonic()
                 if left <= 0:
-                    raise ReadModelBehind(at_least, stamp.position, timeout, head=stamp.head)
+                    raise ReadModelBehind(at_least, stamp.position, limit.seconds, head=stamp.head)
                 wait(never, left)
 
 

@@ -14,9 +14,11 @@ class Database(Protocol):
 
     Attributes:
         place: where it is, as a URL without a secret.
+        timeout_seconds: how long a question may take that says nothing else.
     """
 
     place: str
+    timeout_seconds: float
 
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""

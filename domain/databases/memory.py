@@ -11,6 +11,7 @@ from eventsourcing.popo import POPOApplicationRecorder
 
 from domain.errors import StorageError
 from domain.identifiers import EventId, Position
+from domain.time_limit import TIMEOUT_SECONDS_DEFAULT
 
 
 class MemoryContents:
@@ -43,6 +44,7 @@ class MemoryDatabase:
     def __init__(self, name: str) -> None:
         self.name = name
         self.place = f"memory:{name}"
+        self.timeout_seconds = TIMEOUT_SECONDS_DEFAULT
         with self._shared_lock:
             contents = self._shared.setdefault(name, MemoryContents())
             contents.users += 1

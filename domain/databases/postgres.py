@@ -58,7 +58,7 @@ class PostgresDatabase:
         self.timeout_seconds = self._url.timeout_seconds
         self.schema = schema
         self.place = f"{self._url.place}, schema {schema}"
-        self._pool = PostgresPool(self._connect)
+        self._pool = PostgresPool(self._connect, place=self.place)
         self._listener = PostgresListener(self._connect_to_listen)
         self._statements: dict[tuple[str, tuple[tuple[str, object], ...]], bytes] = {}
 
@@ -166,7 +166,7 @@ class PostgresDatabase:
                 connection.deadline = None
                 yield connection
                 return
-        raise StorageUnavailable("PostgreSQL ended every new connection at once; run it again")
+        raise StorageUnavailable("PostgreSQL ended every new connection at once; run it again", place=self.place)
 
     def _connect(self, seconds: float) -> PostgresConnection:
         try:

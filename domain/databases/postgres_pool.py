@@ -25,8 +25,9 @@ class PostgresPool:
     is up, and of connections cut by a restart it tries the second after one second and the third after two more.
     """
 
-    def __init__(self, connect: Callable[[float], PostgresConnection]) -> None:
+    def __init__(self, connect: Callable[[float], PostgresConnection], *, place: str) -> None:
         self._connect = connect
+        self._place = place
         self._places = BoundedSemaphore(CONNECTIONS_MAX)
         self._idle: list[PostgresConnection] = []
         self._changing = Lock()
@@ -45,7 +46,8 @@ class PostgresPool:
         """
         if not self._places.acquire(timeout=min(limit.left, _IDLE_SECONDS_MAX)):
             raise StorageUnavailable(
-                f"no free connection to PostgreSQL within {limit.seconds:g} s ({CONNECTIONS_MAX} are in use)"
+                f"no free connection to PostgreSQL within {limit.seconds:g} s ({CONNECTIONS_MAX} are in use)",
+                place=self._place,
             )
         try:
             connection = self._take() or self._connect(limit.left)
@@ -72,7 +74,9 @@ class PostgresPool:
         while True:
             with self._changing:
                 if self._is_closed:
-                    raise StorageError("the connections to PostgreSQL were closed here; open the database again")
+                    raise StorageError(
+                        "the connections to PostgreSQL were closed here; open the database again", place=self._place
+                    )
                 if not self._idle:
                     return None
                 connection = self._idle.pop()

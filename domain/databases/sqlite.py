@@ -22,6 +22,7 @@ from domain.databases.sqlite_pool import (
     connect,
 )
 from domain.errors import NotInstalled, StorageError, StorageUnavailable
+from domain.time_limit import TIMEOUT_SECONDS_DEFAULT
 
 LOCK_SECONDS_MAX: Final = 60
 _POLL_SECONDS: Final = 0.02
@@ -36,6 +37,7 @@ class SQLiteDatabase:
     def __init__(self, path: str) -> None:
         self.path = path
         self.place = f"sqlite:///{path}"
+        self.timeout_seconds = TIMEOUT_SECONDS_DEFAULT
         absolute = Path(path).absolute()
         self._uri = f"file:{quote(str(absolute))}?mode=rw"
         self._pool = Pool(absolute.resolve(), partial(_connect, path, self._uri), lock_timeout=LOCK_SECONDS_MAX)

@@ -31,7 +31,6 @@ from projections.commands.options import (
 )
 from projections.queries import Schedules
 from projections.questions import Filters
-from projections.reading import TIMEOUT_SECONDS
 from projections.schedule import Side
 from projections.terminal import console, plain_table, print_bytes, print_json, show, stacked, status_text, text
 from projections.times import local, time_of, zone_named
@@ -64,7 +63,7 @@ def schedule_command(side: Side) -> Callable[..., None]:
         ] = False,
         as_of: AsOf = None,
         at_least: AtLeast = None,
-        timeout: Timeout = TIMEOUT_SECONDS,
+        timeout: Timeout = None,
         limit: Limit = None,
         after: After = None,
         tz: Zone = None,
@@ -114,7 +113,7 @@ def appointment(
     schema: Schema = None,
     as_json: Json = False,
     at_least: AtLeast = None,
-    timeout: Timeout = TIMEOUT_SECONDS,
+    timeout: Timeout = None,
     tz: Zone = None,
 ) -> None:
     """Prints one appointment with its lifecycle."""
@@ -132,7 +131,7 @@ def talents(
     schema: Schema = None,
     as_json: Json = False,
     at_least: AtLeast = None,
-    timeout: Timeout = TIMEOUT_SECONDS,
+    timeout: Timeout = None,
     limit: Limit = None,
     after: After = None,
 ) -> None:
@@ -146,7 +145,7 @@ def coaches(
     schema: Schema = None,
     as_json: Json = False,
     at_least: AtLeast = None,
-    timeout: Timeout = TIMEOUT_SECONDS,
+    timeout: Timeout = None,
     limit: Limit = None,
     after: After = None,
 ) -> None:
@@ -203,7 +202,7 @@ def changes(
     start: From = None,
     end: To = None,
     at_least: AtLeast = None,
-    timeout: Timeout = TIMEOUT_SECONDS,
+    timeout: Timeout = None,
     tz: Zone = None,
 ) -> None:
     """Prints what changed in a schedule since a token, and the token for the next time."""
@@ -249,7 +248,7 @@ def conflicts(
     subphase_id: SubphaseId = None,
     as_of: AsOf = None,
     at_least: AtLeast = None,
-    timeout: Timeout = TIMEOUT_SECONDS,
+    timeout: Timeout = None,
     tz: Zone = None,
 ) -> None:
     """Prints the PLANNED appointments that overlap."""
@@ -295,7 +294,7 @@ def figures(
     subphase_id: SubphaseId = None,
     as_of: AsOf = None,
     at_least: AtLeast = None,
-    timeout: Timeout = TIMEOUT_SECONDS,
+    timeout: Timeout = None,
     tz: Zone = None,
 ) -> None:
     """Prints counts by status, reason and who, and hours."""

@@ -36,14 +36,20 @@ AtLeast = Annotated[
 ]
 
 
-def _seconds(value: float) -> float:
-    if not 0 <= value <= _SECONDS_MAX:  # nor NaN
+def _seconds(value: float | None) -> float | None:
+    if value is not None and not 0 <= value <= _SECONDS_MAX:  # nor NaN
         raise typer.BadParameter(f"expected 0 to {_SECONDS_MAX:,} seconds, found {value}")
     return value
 
 
 Timeout = Annotated[
-    float, typer.Option("--timeout", metavar="SECONDS", callback=_seconds, help="How long --at-least waits.")
+    float | None,
+    typer.Option(
+        "--timeout",
+        metavar="SECONDS",
+        callback=_seconds,
+        help="How long the question may take, the wait for --at-least included. [what the URL says, else 30]",
+    ),
 ]
 Zone = Annotated[
     str | None,
