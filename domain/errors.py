@@ -15,6 +15,7 @@ AppointmentsError
 │   └── DifferencesFound     a new generation does not equal history: differences
 └── StorageError             the database cannot be used
     ├── NotInstalled         there is no installation; run `appointments init`
+    ├── NotAllowed           the role lacks a right; the README lists the rights each role needs
     ├── VersionMismatch      made by another version of the fold or the tables
     └── StorageUnavailable   it may work later: locked, full, unreachable
 """
@@ -142,6 +143,10 @@ class StorageError(AppointmentsError):
 
 class NotInstalled(StorageError):  # noqa: N818
     """There is no installation at this place."""
+
+
+class NotAllowed(StorageError):  # noqa: N818
+    """The role may not do what was asked."""
 
 
 class VersionMismatch(StorageError):  # noqa: N818

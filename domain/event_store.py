@@ -209,6 +209,8 @@ class EventStore(Installation):
         kept = item.refused
         retried = Item(kept.content, kept.source, kept.line or 0, kept.length, None)
         candidates, refused, _ = _through_the_door([retried])
+        if any((one.code, one.reason) == (kept.code, kept.reason) for one in refused):
+            return False  # nothing to write, and nobody to keep waiting
         with self._recorder.appending() as append:
             decision = decide(candidates, append.stored([envelope.event_id for envelope, _ in candidates]))
             append.insert(decision.new, TOPIC)

@@ -36,8 +36,8 @@ def refused_by(error: EnvelopeRefused, item: Item) -> Refused:
 class RetryReport:
     """What became of retried items: `accepted` left the quarantine, `kept` are still in it."""
 
-    accepted: int
-    kept: int
+    accepted: int = 0
+    kept: int = 0
 
 
 class Quarantine:
@@ -70,17 +70,27 @@ class Quarantine:
             raise QuarantinedItemNotFound(number)
         return item
 
-    def retry(self, numbers: Iterable[int] | None = None) -> RetryReport:
+    def retry(
+        self,
+        numbers: Iterable[int] | None = None,
+        *,
+        progress: Callable[[RetryReport], None] | None = None,
+    ) -> RetryReport:
         """Appends what is acceptable now and keeps the rest with its new reason; without numbers, everything.
 
-        Each item leaves the quarantine in the transaction that stores it.
+        Each item leaves the quarantine in the transaction that stores it; `progress` is told the sum after each.
 
         Raises:
             QuarantinedItemNotFound: there is none of that number; items before it have been retried.
         """
         items = self.list() if numbers is None else (self.show(number) for number in numbers)
-        outcomes = [self._retry(item) for item in items]
-        return RetryReport(accepted=sum(outcomes), kept=len(outcomes) - sum(outcomes))
+        report = RetryReport()
+        for item in items:
+            is_accepted = self._retry(item)
+            report = RetryReport(report.accepted + is_accepted, report.kept + (not is_accepted))
+            if progress is not None:
+                progress(report)
+        return report
 
     def discard(self, numbers: Iterable[int]) -> int:
         """Deletes items for good and returns how many.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -13,16 +14,10 @@ from typer.exceptions import TyperException
 
 from domain.errors import AppointmentsError, InputUnreadable, StorageError, UsageError
 from projections.commands import asking, feeding, operating, rebuilding
+from projections.commands.exits import EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
+from projections.interruption import Interrupted, raised_as_interrupted
 from projections.schedule import Side
 from projections.terminal import complain, discard_output, prepare_output
-
-EXIT_FOUND: Final = 1
-"""A check or a strict run found something, or what was asked for is not there."""
-
-EXIT_UNUSABLE: Final = 2
-"""Wrong usage, or a database or file that cannot be used."""
-
-EXIT_INTERRUPTED: Final = 130
 
 UNUSABLE: Final = (UsageError, StorageError, InputUnreadable)
 
@@ -59,12 +54,27 @@ app.add_typer(operating.quarantine, name="quarantine")
 
 
 def main() -> None:
-    """Runs the command line; the exit status is 0, or as the constants of this module say."""
-    sys.exit(run(sys.argv[1:]))
+    """Runs the command line; the exit status is 0, or as `exits` says, or 128 and the number of a signal."""
+    with raised_as_interrupted():
+        status = run(sys.argv[1:])
+    sys.exit(status)
 
 
 def run(arguments: Sequence[str]) -> int:
     """Runs one command and returns the exit status; every failure is one line on standard error."""
+    try:
+        return _run_to_the_end(arguments)
+    except KeyboardInterrupt as error:
+        interrupted = error if isinstance(error, Interrupted) else Interrupted(signal.SIGINT)
+        try:
+            sys.stdout.flush()
+            complain("; ".join([f"{interrupted}, everything that was committed is safe", *_notes(error)]))
+        except OSError:  # the terminal is gone
+            discard_output()
+        return interrupted.exit_status
+
+
+def _run_to_the_end(arguments: Sequence[str]) -> int:
     try:
         prepare_output()
         status = _run(arguments)
@@ -99,11 +109,10 @@ def _run(arguments: Sequence[str]) -> int:
             misused = getattr(getattr(error, "ctx", None), "command_path", "appointments")
             complain(f"{message.rstrip('.')}; see: {misused} --help")
         return EXIT_UNUSABLE
-    except KeyboardInterrupt as error:
-        complain("; ".join(["interrupted, everything that was committed is safe", *_notes(error)]))
-        return EXIT_INTERRUPTED
     except AppointmentsError as error:
         complain("; ".join([str(error), *_notes(error)]))
+        if isinstance(error, PartlyDone):
+            return error.exit_status
         return EXIT_UNUSABLE if isinstance(error, UNUSABLE) else EXIT_FOUND
     return 0
 

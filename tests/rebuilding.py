@@ -75,7 +75,7 @@ def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
 _HELD = """
 import sys
 from contextlib import nullcontext
-from projections.cli import run
+from projections.cli import main
 from projections.commands import rebuilding
 from projections.stores.postgres_building import PostgresBuilder
 from projections.stores.sqlite_building import SQLiteBuilder
@@ -85,7 +85,8 @@ class Bars:
         sys.stdin.readline()
 rebuilding.progress_bars = lambda: nullcontext(Bars())
 SQLiteBuilder.piece_events = PostgresBuilder.piece_events = 100
-sys.exit(run(["rebuild", *sys.argv[1:]]))
+sys.argv[1:1] = ["rebuild"]
+main()
 """
 
 

@@ -14,6 +14,7 @@ import pytest
 from domain import EventStore
 from domain.errors import QuarantinedItemNotFound
 from domain.items import read_items
+from domain.quarantine import RetryReport
 from projections.cli import run
 from tests.builders import as_json, envelope
 from tests.conftest import Place
@@ -109,6 +110,12 @@ def test_what_is_refused_again_keeps_its_number_and_gets_its_new_reason(durable_
     before = events.quarantine.show(1)
     assert events.quarantine.retry([1]).kept == 1
     assert events.quarantine.show(1) == before
+
+
+def test_a_retry_that_changes_nothing_writes_nothing_and_waits_for_no_writer(durable_place: Place) -> None:
+    events = events_with(durable_place, b"5", b"6")
+    with durable_place.events().recorder.appending():
+        assert events.quarantine.retry() == RetryReport(accepted=0, kept=2)
 
 
 def test_discarding_asks_first(durable_place: Place, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,7 +15,8 @@ from psycopg.sql import SQL
 from domain import EventStore
 from domain.errors import StorageError
 from projections import Projector, Schedules, rebuild, rollback, verify
-from tests.builders import as_json, envelope
+from projections.cli import run
+from tests.builders import as_json, as_lines, envelope
 from tests.conftest import Place
 
 README = Path(__file__).parent.parent / "README.md"
@@ -144,3 +146,65 @@ def test_the_projector_rebuilds_and_the_reader_sees_each_new_generation(roles: R
 def test_a_reader_of_a_place_without_an_installation_creates_nothing(roles: Roles) -> None:
     with Schedules.open(roles.url("reader"), schema="nowhere") as schedules, pytest.raises(StorageError):
         schedules.talent("talent-1")
+
+
+Outcome = tuple[int, str, str]
+
+
+@pytest.fixture
+def command(roles: Roles, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs a command as one role: its exit status, its output and its complaints."""
+
+    def command(role: str, *arguments: str) -> Outcome:
+        capfd.readouterr()
+        status = run([*arguments, "--db", roles.url(role), "--schema", roles.schema])
+        return status, *capfd.readouterr()
+
+    return command
+
+
+def test_an_ingestion_by_the_writer_reports_what_it_appended_and_why_nothing_was_projected(
+    roles: Roles, command: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    path = tmp_path / "envelopes.jsonl"
+    path.write_bytes(as_lines([envelope(1), envelope(2)]) + b"5\n")
+    counts = {"read": 3, "appended": 2, "duplicates": 0, "ignored": 0, "quarantined": 1, "position": 2}
+    status, out, complaints = command("writer", "ingest", str(path), "--json")
+    assert (status, json.loads(out)) == (77, counts)
+    of_quarantine, of_projection = complaints.splitlines()
+    assert "1 item was quarantined" in of_quarantine
+    assert "everything was appended, but the read models were not caught up: this role may not" in of_projection
+    status, out, _ = command("writer", "ingest", str(path), "--strict")
+    assert (status, out) == (77, "read 3: 0 appended, 2 duplicates, 0 ignored, 1 quarantined; position 2\n")
+    assert command("writer", "ingest", str(path), "--no-project")[0] == 0
+    project(roles)
+    assert command("reader", "appointment", envelope()["eventData"]["appointment"]["id"])[0] == 0
+
+
+def test_a_retry_by_the_writer_reports_what_it_appended_and_why_nothing_was_projected(
+    roles: Roles, command: Callable[..., Outcome]
+) -> None:
+    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+        events.append([b"5", as_json(envelope(1)).replace(b"PLANNED", b"PLANED"), b"6"])
+    assert command("writer", "quarantine", "retry") == (0, "0 accepted, 3 still quarantined\n", "")
+    with psycopg.connect(roles.url("writer"), autocommit=True) as connection:
+        mended = as_json(envelope(1))
+        connection.execute(
+            SQL(
+                f"UPDATE {roles.schema}.quarantine SET content = %s WHERE code = 'invalid_envelope' AND event_id = 1"
+            ),
+            [mended],
+        )
+    status, out, complaint = command("writer", "quarantine", "retry", "--json")
+    assert (status, json.loads(out)) == (77, {"accepted": 1, "kept": 2})
+    assert complaint.startswith(
+        "appointments: 1 item was appended, but the read models were not caught up: this role may not"
+    )
+    assert complaint.count("\n") == 1
+
+
+def test_a_role_that_may_not_begin_has_done_nothing(command: Callable[..., Outcome]) -> None:
+    for role, *arguments in (("reader", "quarantine", "retry"), ("history", "rebuild"), ("writer", "project")):
+        status, out, complaint = command(role, *arguments)
+        assert (status, out, complaint.count("\n")) == (2, "", 1)
+        assert "this role may not do that" in complaint

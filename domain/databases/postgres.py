@@ -19,14 +19,14 @@ from domain.databases.postgres_connection import Row as Row  # noqa: PLC0414 - w
 from domain.databases.postgres_listener import PostgresListener
 from domain.databases.postgres_pool import CONNECTIONS_MAX, PostgresPool
 from domain.databases.postgres_url import CONNECT_SECONDS_MAX, PostgresUrl
-from domain.errors import NotInstalled, StorageError, StorageUnavailable
+from domain.errors import NotAllowed, NotInstalled, StorageError, StorageUnavailable
 from domain.time_limit import TimeLimit, limit_here
 
 LOCK_SECONDS_MAX: Final = 60
 
 # What PostgreSQL's error codes, or their classes, mean for a caller; the source is appendix A of its manual.
 _STATES: Final[Sequence[tuple[tuple[str, ...], type[StorageError], str]]] = (
-    (("42501",), StorageError, "this role may not do that: {said}; the README lists the rights each role needs"),
+    (("42501",), NotAllowed, "this role may not do that: {said}; the README lists the rights each role needs"),
     (("28", "3D000"), StorageError, "cannot log in to PostgreSQL: {said}"),
     (
         ("57014", "55P03", "25P03"),

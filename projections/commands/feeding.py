@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from contextlib import ExitStack
 from functools import partial
 from threading import Event
-from types import FrameType
 from typing import Annotated
 
 import typer
 
+from domain.errors import StorageError
 from domain.event_store import AppendReport, EventStore
 from domain.identifiers import Position
 from domain.input import Input, open_input
 from domain.items import ITEM_BYTES_MAX
+from projections.commands.exits import EXIT_FOUND, PartlyDone
 from projections.commands.options import Db, Json, Schema
+from projections.interruption import told
 from projections.projector import Projector
 from projections.sample import sample_envelopes
 from projections.terminal import complain, print_json, progress_bars
@@ -42,9 +43,16 @@ def ingest(
         inputs = [stack.enter_context(open_input(path)) for path in files or ["-"]]
         store = stack.enter_context(EventStore.open(db, schema=schema))
         report = _append(store, inputs, item_bytes_max)
-        if not no_project:
-            projector = stack.enter_context(Projector.open(db, schema=schema))
-            _catch_up(projector, report.position)
+        try:
+            if not no_project:
+                catch_up_after("everything was appended", report.position, db, schema)
+        finally:
+            _print_report(report, as_json)
+    if strict and report.quarantined:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def _print_report(report: AppendReport, as_json: bool) -> None:
     if as_json:
         print_json({name: getattr(report, name) for name in AppendReport.__slots__})
     else:
@@ -55,16 +63,26 @@ def ingest(
     if report.quarantined:
         items = "item was" if report.quarantined == 1 else "items were"
         complain(f"{report.quarantined:,} {items} quarantined; see: appointments quarantine list")
-        if strict:
-            raise typer.Exit(1)
+
+
+def catch_up_after(done: str, upto: Position | None, db: str | None, schema: str | None) -> None:
+    """Catches the read models up after other work, of which is said that it was done when this fails."""
+    try:
+        with Projector.open(db, schema=schema) as projector:
+            _catch_up(projector, upto)
+    except StorageError as error:
+        raise PartlyDone(f"{done}, but the read models were not caught up: {error}", error) from error
 
 
 def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> AppendReport:
+    committed = AppendReport()
     sizes = [one.size for one in inputs]
     total = None if None in sizes else sum(size or 0 for size in sizes)
     with progress_bars() as bars:
 
         def show(report: AppendReport) -> None:
+            nonlocal committed
+            committed = report
             if bars is None:
                 return
             if total is None:
@@ -72,8 +90,13 @@ def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> Appe
             else:
                 bars.show("append", sum(one.bytes_read for one in inputs), total, unit="bytes")
 
-        show(AppendReport())
-        return store.append_files(inputs, item_bytes_max=item_bytes_max, progress=show)
+        show(committed)
+        try:
+            return store.append_files(inputs, item_bytes_max=item_bytes_max, progress=show)
+        except StorageError as error:
+            if committed.read:
+                raise PartlyDone("; ".join([str(error), *error.__notes__]), error) from error
+            raise
 
 
 def _catch_up(projector: Projector, upto: Position | None = None) -> Position:
@@ -90,29 +113,20 @@ def project(
 ) -> None:
     """Catches the read models up with the event store; with --follow, stays and follows it."""
     with Projector.open(db, schema=schema) as projector:
-        if follow:
-            _follow(projector)
-        position = _catch_up(projector)
+        position = _follow(projector) if follow else _catch_up(projector)
     if as_json:
         print_json({"position": position})
     else:
         print(f"projected up to position {position:,}")  # noqa: T201
 
 
-def _follow(projector: Projector) -> None:
-    """Follows until SIGINT or SIGTERM, then ends in good order."""
+def _follow(projector: Projector) -> Position:
+    """Follows until a signal asks for the end, then ends in good order; returns the position reached."""
     stop = Event()
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with told(stop.set):
         complain("following; end with Ctrl-C")
         projector.follow(stop)
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    return projector.catch_up(upto=Position(0))
 
 
 def sample(

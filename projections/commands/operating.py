@@ -10,11 +10,14 @@ from rich.console import Group
 from rich.text import Text
 
 from domain.databases import open_database
-from domain.errors import UsageError
+from domain.errors import StorageError, UsageError
 from domain.event_store import EventStore
+from domain.quarantine import Quarantine, RetryReport
 from domain.recorders.base import QuarantinedItem
 from domain.settings import Location, locate
+from projections.commands.exits import EXIT_FOUND, PartlyDone
 from projections.commands.explaining import explain, place_of
+from projections.commands.feeding import catch_up_after
 from projections.commands.options import Db, Json, Schema
 from projections.projector import Projector
 from projections.queries import Schedules
@@ -89,7 +92,7 @@ def status(
     ]
     if found:
         complain("; ".join(found))
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FOUND)
 
 
 quarantine = typer.Typer(no_args_is_help=True, help="What could not be accepted, kept as it came.")
@@ -163,9 +166,35 @@ def quarantine_retry(
 ) -> None:
     """Appends what is acceptable now, projects it, and keeps the rest with its new reason."""
     with EventStore.open(db, schema=schema) as events:
-        report = events.quarantine.retry(numbers or None)
-    with Projector.open(db, schema=schema) as projector:
-        projector.catch_up()
+        report = _retried(events.quarantine, numbers, as_json)
+    try:
+        if report.accepted:
+            items = "item was" if report.accepted == 1 else "items were"
+            catch_up_after(f"{report.accepted:,} {items} appended", None, db, schema)
+    finally:
+        _print_retried(report, as_json)
+
+
+def _retried(quarantine: Quarantine, numbers: list[int] | None, as_json: bool) -> RetryReport:
+    """Retries, and prints what is committed when something stops it."""
+    committed = RetryReport()
+
+    def note(report: RetryReport) -> None:
+        nonlocal committed
+        committed = report
+
+    try:
+        return quarantine.retry(numbers or None, progress=note)
+    except BaseException as error:
+        if committed == RetryReport():
+            raise
+        _print_retried(committed, as_json)
+        if isinstance(error, StorageError):
+            raise PartlyDone(f"{error}; the rest was not retried", error) from error
+        raise
+
+
+def _print_retried(report: RetryReport, as_json: bool) -> None:
     if as_json:
         print_json({"accepted": report.accepted, "kept": report.kept})
     else:
@@ -196,7 +225,7 @@ def quarantine_discard(
             events.quarantine.show(number)
         if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items for good?"):
             complain("nothing was discarded")
-            raise typer.Exit(1)
+            raise typer.Exit(EXIT_FOUND)
         discarded = events.quarantine.discard(numbers)
     if as_json:
         print_json({"discarded": discarded})

@@ -8,6 +8,7 @@ import typer
 
 from domain.errors import UsageError
 from domain.identifiers import Generation
+from projections.commands.exits import EXIT_FOUND
 from projections.commands.options import Db, Json, Schema
 from projections.old_generations import drop_old as drop_old_generations
 from projections.rebuild import DifferencesFound, Progress, RebuildReport
@@ -122,7 +123,7 @@ def verify(
     else:
         _print_differences(checked, differences)
     if differences:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FOUND)
 
 
 def difference_json(difference: Difference) -> dict[str, object]:

@@ -1,0 +1,27 @@
+"""What the exit status of a command says; the README lists them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from domain.errors import AppointmentsError, NotAllowed, StorageError
+
+EXIT_FOUND: Final = 1
+"""A check or a strict run found something, or what was asked for is not there."""
+
+EXIT_UNUSABLE: Final = 2
+"""Wrong usage, or a database or file that cannot be used."""
+
+EXIT_LATER: Final = 75
+"""A part was done and is reported; the rest may work later. The number is sysexits' EX_TEMPFAIL."""
+
+EXIT_NOT_ALLOWED: Final = 77
+"""A part was done and is reported; the role may not do the rest. The number is sysexits' EX_NOPERM."""
+
+
+class PartlyDone(AppointmentsError):  # noqa: N818 - named after what went wrong
+    """Some of the work is committed; the message says what, and why the rest is not."""
+
+    def __init__(self, message: str, cause: StorageError) -> None:
+        super().__init__(message)
+        self.exit_status = EXIT_NOT_ALLOWED if isinstance(cause, NotAllowed) else EXIT_LATER
