@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import suppress
+from contextlib import closing, suppress
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -17,6 +17,7 @@ from domain.databases import open_database
 from domain.errors import RebuildFailed
 from domain.settings import Location
 from projections.stores import builder_of
+from projections.stores.building import Builder
 
 Result = TypeVar("Result")
 
@@ -24,8 +25,13 @@ _PIECES_MIN: Final = 4
 """Fewer pieces are done before a process has started."""
 
 _BEGIN: Final = """
-import pickle, sys
-sys.path[:] = pickle.load(sys.stdin.buffer)
+import pickle, signal, sys
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+try:
+    sys.path[:] = pickle.load(sys.stdin.buffer)
+except EOFError:
+    sys.exit()
 from projections.workers import serve
 serve()
 """
@@ -82,7 +88,8 @@ class _Process:
     """A worker at the other end of two pipes. It ends when the pipe to it does, however this process ends."""
 
     def __init__(self, location: Location) -> None:
-        # In a process group of its own it never sees a Ctrl-C: the caller says, once, that it ended.
+        # In a process group of its own it never sees a Ctrl-C, and it ignores what a hangup or a service manager
+        # sends to all: the caller says, once, that it ended, and with it the pipes end.
         self._process = subprocess.Popen(  # noqa: S603 - this very interpreter
             [sys.executable, "-c", _BEGIN], stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0
         )
@@ -115,18 +122,33 @@ class _Process:
 
 
 def serve() -> None:
-    """Does what comes through standard input, until its end; what is printed meanwhile goes to standard error."""
-    source, target = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    """Does what comes through standard input, until its end; what is printed meanwhile goes to standard error.
+
+    The process that asked may end at any time: then the input ends, or nobody takes the answer.
+    """
+    source, target = sys.stdin.buffer, os.dup(1)
     os.dup2(2, 1)
-    builder = builder_of(open_database(pickle.load(source)))  # noqa: S301 - from the process that started this one
-    gc.freeze()  # a piece makes many values and no cycles: looking for them took an eighth of the time
-    gc.set_threshold(200_000, 50, 50)
-    with suppress(EOFError):
-        while True:
-            work, arguments = pickle.load(source)  # noqa: S301 - the same
-            try:
-                answer = (True, work(builder, *arguments))
-            except Exception as error:  # noqa: BLE001 - raised again by the caller
-                answer = (False, error)
-            pickle.dump(answer, target)
-            target.flush()
+    with suppress(EOFError, BrokenPipeError):
+        database = open_database(pickle.load(source))  # noqa: S301 - from the process that started this one
+        with closing(database):
+            builder = builder_of(database)
+            gc.freeze()  # a piece makes many values and no cycles: looking for them took an eighth of the time
+            gc.set_threshold(200_000, 50, 50)
+            while True:
+                work, arguments = pickle.load(source)  # noqa: S301 - the same
+                _send(target, _answer(work, builder, arguments))
+
+
+def _answer(work: Callable[..., Any], builder: Builder, arguments: tuple[object, ...]) -> tuple[bool, Any]:
+    """Whether the work was done, and what it gave or raised."""
+    try:
+        return True, work(builder, *arguments)
+    except Exception as error:  # noqa: BLE001 - raised again by the caller
+        return False, error
+
+
+def _send(target: int, value: object) -> None:
+    """Writes at once: what stayed in a buffer would be complained of when this process ends."""
+    left = memoryview(pickle.dumps(value))
+    while left:
+        left = left[os.write(target, left) :]

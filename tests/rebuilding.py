@@ -100,7 +100,7 @@ class HeldRebuild:
         """Lets it go on until it tells of a phase, and returns how much of it is done; there it stands."""
         while not (line := line_of(self.process)).startswith(phase):
             assert line, self.process.communicate()
-            self._step()
+            self.step()
         return int(line.split()[-2])
 
     def go_on(self) -> tuple[int, str, str]:
@@ -108,7 +108,8 @@ class HeldRebuild:
         out, complaints = self.process.communicate(timeout=SECONDS_MAX)
         return self.process.returncode, out.splitlines()[-1] if out else "", complaints
 
-    def _step(self) -> None:
+    def step(self) -> None:
+        """Lets it go on to where it tells of the next step."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from domain.errors import StorageError
 from domain.identifiers import Generation, Position
-from projections import DifferencesFound, Progress, rebuild, verify
+from projections import DifferencesFound, Progress, rebuild, verify, workers
 from projections.stores.postgres_building import PostgresBuilder
 from projections.stores.sqlite_building import SQLiteBuilder
 from projections.verify import verification
 from tests.builders import as_json, envelope
 from tests.conftest import Place
 from tests.damage import At, change, remove, where
-from tests.generations import (
-    builder,
-)
+from tests.generations import append_sample, builder, execute, wait_until
+from tests.rebuilding import HeldRebuild, held_rebuild, rebuilt
 
 
 def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_process_finds(
@@ -97,3 +101,69 @@ def test_a_script_without_a_main_guard_may_rebuild(sqlite_place: Place, tmp_path
     script.write_text(SCRIPT)
     done = subprocess.run([sys.executable, script, sqlite_place.url], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, "500\n", "")
+
+
+@contextmanager
+def rebuild_at_work(place: Place) -> Iterator[tuple[HeldRebuild, Callable[[], None]]]:
+    """A rebuild whose two working processes are in the middle of a piece each, until the callable lets them go on."""
+    append_sample(place, 1000)
+    with held_rebuild(place, "--processes", "2") as rebuild, psycopg.connect(place.url) as connection:
+        rebuild.until("read and fold")
+        connection.execute(f"SELECT * FROM {place.schema}.piece FOR UPDATE".encode())
+        rebuild.step()
+        wait_until(lambda: waiting_for_pieces(place) == 2)
+        yield rebuild, connection.rollback
+
+
+def waiting_for_pieces(place: Place) -> int:
+    waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, ?) > 0"
+    [(count,)] = execute(place, waiting, f'"{place.schema}".piece')
+    return int(count)
+
+
+def children_of(process: subprocess.Popen[str]) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+
+
+def test_processes_whose_rebuild_was_killed_end_after_their_piece_without_a_word(postgres_place: Place) -> None:
+    with rebuild_at_work(postgres_place) as (rebuild, go_on):
+        rebuild.process.kill()
+        rebuild.process.wait()
+        go_on()
+        _, _, complaints = rebuild.go_on()  # the end of the pipe that the processes had too
+    assert complaints == ""
+    assert rebuilt(postgres_place).generation == 2
+
+
+def test_a_process_whose_rebuild_ended_before_it_was_told_anything_ends_without_a_word() -> None:
+    started = subprocess.run([sys.executable, "-c", workers._BEGIN], input=b"", capture_output=True, check=False)
+    assert (started.returncode, started.stdout, started.stderr) == (0, b"", b"")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_only_the_rebuild_itself_ends_by_what_is_sent_to_all_its_processes(
+    postgres_place: Place, number: signal.Signals
+) -> None:
+    with rebuild_at_work(postgres_place) as (rebuild, go_on):
+        children = children_of(rebuild.process)
+        assert len(children) == 2
+        for child in children:
+            os.kill(child, number)
+        go_on()
+        status, said, complaints = rebuild.go_on()
+    assert (status, complaints) == (0, "")
+    assert said.startswith("generation 2 serves")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_rebuild_that_is_terminated_leaves_no_process_and_no_traceback(
+    postgres_place: Place, number: signal.Signals
+) -> None:
+    with rebuild_at_work(postgres_place) as (rebuild, go_on):
+        rebuild.process.send_signal(number)
+        go_on()
+        status, _, complaints = rebuild.go_on()
+    assert status != 0
+    assert len(complaints.splitlines()) <= 1
+    assert "Traceback" not in complaints
+    assert rebuilt(postgres_place).generation == 2
