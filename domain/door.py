@@ -24,6 +24,7 @@ from domain.envelope import (
     is_storable,
 )
 from domain.identifiers import EventId
+from domain.syntax import first_mistake
 
 EVENT_NAME: Final = "VCSessionScheduledEvent"
 PAYLOAD_VERSION: Final = 1
@@ -51,7 +52,8 @@ class _ContractEnvelope:
 
 _STORABLE: Final = "text without U+0000 and without lone surrogates"
 
-_SHALLOW: Final = "JSON nested at most 200 deep"
+_DEPTH_MAX: Final = 200
+_SHALLOW: Final = f"JSON nested at most {_DEPTH_MAX} deep"
 
 _CONTRACT: Final = TypeAdapter(_ContractEnvelope)
 
@@ -121,7 +123,7 @@ def _read_carefully(text: bytes) -> Envelope | Ignored:
         _check_overruled_text(text)
         return _envelope(_CONTRACT.validate_json(text), text)
     except ValidationError as error:
-        refused = _refusal_of(error)
+        refused = _refusal_of(error, document)
     except EnvelopeRefused as error:
         refused = error
     except RecursionError:
@@ -154,15 +156,24 @@ def _parse(text: bytes) -> object:
         ) from None
     try:
         return json.loads(decoded, parse_constant=_refuse_constant, parse_int=_integer)
-    except json.JSONDecodeError as error:
-        raise EnvelopeRefused(
-            RefusalCode.MALFORMED_JSON,
-            expected="JSON",
-            found=f"{error.msg} at line {error.lineno} column {error.colno}",
-            offset=len(decoded[: error.pos].encode()),
-        ) from None
+    except json.JSONDecodeError:
+        raise _malformed(text) from None
     except RecursionError:
         raise _too_deep() from None
+
+
+def _malformed(text: bytes) -> EnvelopeRefused:
+    """The first mistake, found here: Python words and places it otherwise from version to version."""
+    offset, expected = first_mistake(text)
+    before, after = text[:offset].decode(), text[offset : offset + 4].decode(errors="ignore")
+    found = repr(after[0]) if after else "the end"
+    line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
+    return EnvelopeRefused(
+        RefusalCode.MALFORMED_JSON,
+        expected=f"JSON: {expected}",
+        found=f"{found} at line {line} column {column}",
+        offset=offset,
+    )
 
 
 def _too_deep() -> EnvelopeRefused:
@@ -225,13 +236,15 @@ def _refuse(found: object, *, expected: str, field: str | None = None) -> NoRetu
     )
 
 
-def _refusal_of(error: ValidationError) -> EnvelopeRefused:
+def _refusal_of(error: ValidationError, document: object) -> EnvelopeRefused:
     """The first complaint of pydantic in this product's words."""
     first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":
-        found = str(first["ctx"]["error"])
-        expected = next((limit for sign, limit in _LIMITS.items() if found.startswith(sign)), "JSON")
-        return EnvelopeRefused(RefusalCode.MALFORMED_JSON, expected=expected, found=found)
+    if first["type"] == "json_invalid":  # it is JSON, as it was parsed before, but beyond a limit of the parser
+        if _depth(document) > _DEPTH_MAX:
+            return _too_deep()
+        return EnvelopeRefused(
+            RefusalCode.MALFORMED_JSON, expected="numbers of at most 4,300 digits", found=str(first["ctx"]["error"])
+        )
     missing = first["type"] in ("missing", "missing_argument", "missing_keyword_only_argument")
     return EnvelopeRefused(
         RefusalCode.INVALID_ENVELOPE,
@@ -241,8 +254,14 @@ def _refusal_of(error: ValidationError) -> EnvelopeRefused:
     )
 
 
-_LIMITS: Final = {"recursion limit exceeded": _SHALLOW, "number out of range": "numbers of at most 4,300 digits"}
-"""What is expected where the parser says so."""
+def _depth(document: object) -> int:
+    """How deep the lists and objects of a document are nested."""
+    level, depth = [document], 0
+    while level := [one for one in level if isinstance(one, dict | list)]:
+        depth += 1
+        level = [member for one in level for member in (one.values() if isinstance(one, dict) else one)]
+    return depth
+
 
 _EXPECTED: Final = {
     "int_type": "an integer",

@@ -11,7 +11,10 @@ from enum import Enum
 from itertools import chain
 from typing import Any, Final
 
+from pydantic_core import from_json
+
 from domain.envelope import EnvelopeRefused
+from domain.syntax import first_mistake
 
 ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
 """The default of the largest item that is read; a larger one is `too_large`."""
@@ -126,15 +129,10 @@ def _may_become_object(text: bytes) -> bool:
     """Whether the text is the beginning of one JSON object whose first line is not complete JSON."""
     if _is_json(text.partition(b"\n")[0]):
         return False
-    decoded = text.decode("utf-8", "replace")
     try:
-        json.loads(decoded)
-    except json.JSONDecodeError as error:
-        is_near_end = len(decoded) - error.pos <= len("false")
-        is_cut = is_near_end and error.msg.startswith(("Expecting value", "Invalid \\"))
-        return is_cut or error.pos >= len(decoded.rstrip()) or error.msg.startswith("Unterminated string")
-    except (RecursionError, ValueError):
-        return False
+        from_json(text, allow_partial=True)
+    except ValueError:  # also where it is cut within a character, or where the fast parser has limits
+        return first_mistake(text).offset == len(text)
     return True
 
 

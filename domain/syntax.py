@@ -1,0 +1,103 @@
+"""Where a text stops being JSON: the same place and the same words whatever the version of Python."""
+
+from __future__ import annotations
+
+import re
+from typing import Final, NamedTuple
+
+
+class Mistake(NamedTuple):
+    """The first byte that cannot be there, and what could be; at the length of the text, that it ends too early."""
+
+    offset: int
+    expected: str
+
+
+_VALUE: Final = "a value"
+_VALUE_OR_END: Final = "a value or ]"
+_NAME: Final = "a name in double quotes"
+_NAME_OR_END: Final = "a name in double quotes or }"
+_COLON: Final = "a colon"
+_COMMA_OR_BRACKET: Final = "a comma or ]"
+_COMMA_OR_BRACE: Final = "a comma or }"
+_NOTHING: Final = "nothing more"
+
+_VALUES: Final = (_VALUE, _VALUE_OR_END)
+_NAMES: Final = (_NAME, _NAME_OR_END)
+_STRINGS: Final = (*_VALUES, *_NAMES)
+_COMMAS: Final = (_COMMA_OR_BRACKET, _COMMA_OR_BRACE)
+_ENDS: Final = (_VALUE_OR_END, _NAME_OR_END, *_COMMAS)
+
+_BLANK: Final = re.compile(rb"[ \t\r\n]*")
+_SCALAR: Final = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null|NaN|-?Infinity")
+_CUT_NUMBER: Final = re.compile(rb"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*|(?:\.[0-9]+)?[eE][+-]?[0-9]*)?)?\Z")
+_WORDS: Final = (b"true", b"false", b"null", b"NaN", b"Infinity", b"-Infinity")
+_STRING: Final = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*+)*+')
+_CUT_ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
+
+
+def first_mistake(text: bytes) -> Mistake:
+    """The first mistake in a text that is not JSON; at its end where it may still become JSON, or is.
+
+    NaN and Infinity are taken for numbers here.
+    """
+    closing: list[bytes] = []  # what ends the lists and objects that are open
+    expected, position = _VALUE, 0
+    while True:
+        position = _end_of(_BLANK, text, position)
+        sign = text[position : position + 1]
+        if not sign:
+            return Mistake(position, expected)
+        if sign == b'"' and expected in _STRINGS:
+            position = _end_of(_STRING, text, position)
+            if text[position : position + 1] != b'"':
+                return _mistake_in_string(text, position)
+            position, expected = position + 1, _COLON if expected in _NAMES else _after_value(closing)
+        elif (after := _after_sign(sign, expected, closing)) is not None:
+            position, expected = position + 1, after
+        else:
+            end = _end_of(_SCALAR, text, position) if expected in _VALUES else position
+            if end < len(text) and expected in _VALUES and _is_cut(text, position):
+                return Mistake(len(text), expected)
+            if end == position:
+                return Mistake(position, expected)
+            position, expected = end, _after_value(closing)
+
+
+def _after_sign(sign: bytes, expected: str, closing: list[bytes]) -> str | None:
+    """What is expected after a bracket, a brace, a comma or a colon; None where it cannot be."""
+    if expected in _ENDS and sign == closing[-1]:
+        closing.pop()
+        return _after_value(closing)
+    if sign in (b"{", b"[") and expected in _VALUES:
+        closing.append(b"}" if sign == b"{" else b"]")
+        return _NAME_OR_END if sign == b"{" else _VALUE_OR_END
+    if sign == b"," and expected in _COMMAS:
+        return _NAME if expected == _COMMA_OR_BRACE else _VALUE
+    return _VALUE if sign == b":" and expected == _COLON else None
+
+
+def _end_of(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+    found = pattern.match(text, position)
+    return position if found is None else found.end()
+
+
+def _after_value(closing: list[bytes]) -> str:
+    if not closing:
+        return _NOTHING
+    return _COMMA_OR_BRACE if closing[-1] == b"}" else _COMMA_OR_BRACKET
+
+
+def _is_cut(text: bytes, position: int) -> bool:
+    """Whether the text ends within a number or a word."""
+    rest = text[position : position + len(b"-Infinity")]
+    is_word = position + len(rest) == len(text) and any(word.startswith(rest) for word in _WORDS)
+    return is_word or _CUT_NUMBER.match(text, position) is not None
+
+
+def _mistake_in_string(text: bytes, position: int) -> Mistake:
+    if position == len(text) or _CUT_ESCAPE.match(text, position):
+        return Mistake(len(text), "the end of a text in double quotes")
+    if text[position : position + 1] == b"\\":
+        return Mistake(position, "an escape such as \\n or \\u00e9")
+    return Mistake(position, "an escape in place of a control character")
