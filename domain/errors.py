@@ -58,7 +58,7 @@ class InvalidCursor(UsageError):  # noqa: N818 - named after what went wrong
 
 
 class InvalidToken(UsageError):  # noqa: N818
-    """A change token that does not belong to this question or to this version of the fold."""
+    """A change token of another question, another version of the fold, or another event store."""
 
     def __init__(self, message: str, *, argument: str = "since") -> None:
         super().__init__(message, argument=argument)

@@ -81,12 +81,18 @@ class EventStore(Installation):
 
     def install(self) -> None:
         """Creates what is missing, unless everything is there."""
-        if not self._installed:
-            try:
-                self._recorder.check()
-            except NotInstalled:
-                self._recorder.create()
-            self._installed = True
+        try:
+            self._checked()
+        except NotInstalled:
+            self._recorder.create()
+
+    def renew_epoch(self) -> None:
+        """Makes every change token given so far invalid. To be called after a backup was restored.
+
+        Raises:
+            NotInstalled: nothing was restored here.
+        """
+        self._checked().renew_epoch()
 
     def append(
         self,
@@ -165,25 +171,32 @@ class EventStore(Installation):
 
     def stream(self, appointment_id: str) -> list[StoredEnvelope]:
         """The same as `history`, as stored: with positions and undecoded."""
-        return self._recorder.stream(AppointmentId(appointment_id))
+        return self._checked().stream(AppointmentId(appointment_id))
 
     def stored_text(self, event_id: EventId) -> bytes | None:
         """The JSON of one stored envelope as received; None when there is none of that id."""
-        stored = self._recorder.envelope(event_id)
+        stored = self._checked().envelope(event_id)
         return None if stored is None else stored.text
 
     def count(self) -> int:
         """How many envelopes are stored."""
-        return self._recorder.envelopes_count()
+        return self._checked().envelopes_count()
 
     def head(self) -> Position:
         """The highest position; 0 when nothing is stored."""
-        return self._recorder.head()
+        return self._checked().head()
 
     @property
     def quarantine(self) -> Quarantine:
         """What could not be accepted."""
-        return Quarantine(self._recorder, self._retry)
+        return Quarantine(self._checked(), self._retry)
+
+    def _checked(self) -> Recorder:
+        """The adapter, of tables that this code knows."""
+        if not self._installed:
+            self._recorder.check()
+            self._installed = True
+        return self._recorder
 
     def _append_batch(self, items: Sequence[Item]) -> AppendReport:
         candidates, refused, ignored = _through_the_door(items)

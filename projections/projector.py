@@ -48,6 +48,16 @@ class Projector(Installation):
                 self._store.create()
             self._installed = True
 
+    def migrate(self) -> None:
+        """Brings an installation with older tables to this code's; harmless where there is none, or none older."""
+        try:
+            self._events.recorder.check()
+            self._store.catalogue()
+        except NotInstalled:
+            return
+        except VersionMismatch:
+            self._store.migrate()
+
     def catch_up(
         self,
         *,

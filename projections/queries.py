@@ -16,7 +16,7 @@ from projections.changes import Changes, changes_of
 from projections.conflicts import Conflicts, conflicts_of
 from projections.figures import Figures, figures_of
 from projections.history import History, history_of
-from projections.questions import Filters, position_of, question_of, token_of
+from projections.questions import ChangeToken, Filters, question_of, sealed_token, unsealed_token
 from projections.reading import Reading
 from projections.schedule import Side, folded_from
 from projections.stores.base import GenerationState
@@ -149,21 +149,25 @@ class Schedules(Reading):
         `start` to `end`), whatever moves, comes late, is deleted or rebuilt in between.
 
         Raises:
-            InvalidToken: the token is of another question or of another version of the fold; start over without.
+            InvalidToken: the token is of another question, of another version of the fold, or was given before the
+                event store was restored; start over without.
         """
         side, owner_id = _one_owner(talent_id, coach_id)
         question = question_of(side, owner_id, {"start": start, "end": end})
         belongs_to = ["changes", *question.belongs_to]
         since = optional(text, "since", since)
-        after = Position(0) if since is None else position_of(since, belongs_to)
+        token = None if since is None else unsealed_token(since, belongs_to)
+        after = Position(0) if token is None else token.position
         stamp, changed = self._ask(
             lambda: self._store.changes(side, question.query.owner_id, after=after), at_least, timeout
         )
+        if token is not None:
+            token.check(stamp.epoch)
         if after > stamp.head:
             raise InvalidToken("the token is ahead of the event store; start over without it")
         return Changes(
             changes=changes_of(question.query, changed, is_first=since is None),
-            token=token_of(Position(max(after, stamp.position)), belongs_to),
+            token=sealed_token(ChangeToken(Position(max(after, stamp.position)), stamp.epoch), belongs_to),
             **stamp_fields(stamp),
         )  # fmt: skip
 
@@ -226,6 +230,7 @@ class Schedules(Reading):
         """
         found_id = AppointmentId(identifier("appointment_id", appointment_id))
         with self._within(timeout):
+            self._recorder.check()
             stream = self._recorder.stream(found_id)
         if not stream:
             raise AppointmentNotFound(found_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, TypedDict
+from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
 from domain.appointment import FOLD_VERSION, Appointment
@@ -123,27 +123,41 @@ def unseal_cursor(cursor: str, belongs_to: list[Any]) -> list[Any]:
     return content
 
 
-def token_of(position: Position, belongs_to: list[Any]) -> str:
-    """The token of a change feed that has been read up to a position."""
-    return seal([FOLD_VERSION, position], belongs_to=belongs_to)
+class ChangeToken(NamedTuple):
+    """What a change token says: how far a feed has been read, and of which event store."""
+
+    position: Position
+    epoch: str | None
+
+    def check(self, epoch: str) -> None:
+        """Raises `InvalidToken` unless the token is of the event store's present epoch."""
+        if self.epoch != epoch:
+            raise InvalidToken(
+                "the token is of another event store, or of this one before it was restored; start over without it"
+            )
 
 
-def position_of(token: str, belongs_to: list[Any]) -> Position:
-    """The position of a change token.
+def sealed_token(token: ChangeToken, belongs_to: list[Any]) -> str:
+    """The token as callers keep it."""
+    return seal([FOLD_VERSION, *token], belongs_to=belongs_to)
+
+
+def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
+    """The token that a caller kept.
 
     Raises:
         InvalidToken: it is damaged, or belongs to another question or another version of the fold.
     """
-    content = unseal(token, belongs_to=belongs_to)
+    content = unseal(sealed, belongs_to=belongs_to)
     if content is None:
         raise InvalidToken("the token does not belong to this question; start over without it")
-    fold_version, position = content
+    fold_version, position, *epoch = content  # those made before there were epochs have none
     if fold_version != FOLD_VERSION:
         raise InvalidToken(
             f"the token is of version {fold_version} of the fold, this is version {FOLD_VERSION}; "
             "start over without it"
         )
-    return Position(position)
+    return ChangeToken(Position(position), epoch[0] if epoch else None)
 
 
 def _statuses(name: str, value: object) -> frozenset[str]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
@@ -13,13 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import EventStore
-from domain.appointment import Appointment
-from domain.errors import InvalidToken, RebuildFailed, UsageError
+from domain.appointment import FOLD_VERSION, Appointment
+from domain.errors import InvalidToken, NotInstalled, RebuildFailed, UsageError
 from projections import Changes, Projector, Schedules, rebuild, rollback
 from projections import questions as questions_module
+from projections.cli import run
+from projections.cursors import seal
+from projections.questions import question_of
 from projections.sample import sample_envelopes
+from projections.schedule import Side
 from tests.builders import as_json, envelope
-from tests.conftest import Place, own_schema
+from tests.conftest import Ask, Place, own_schema
+from tests.generations import execute
 from tests.histories import histories, names
 
 
@@ -150,6 +157,20 @@ def project(place: Place, *envelopes: dict[str, Any]) -> Schedules:
     return place.schedules()
 
 
+def backup(place: Place, path: Path) -> None:
+    with closing(sqlite3.connect(_file_of(place))) as database:
+        database.execute("VACUUM INTO ?", (str(path),))
+
+
+def restore(place: Place, path: Path) -> None:
+    with closing(sqlite3.connect(path)) as copy, closing(sqlite3.connect(_file_of(place))) as database:
+        copy.backup(database)
+
+
+def _file_of(place: Place) -> str:
+    return place.url.removeprefix("sqlite:///")
+
+
 def test_without_a_token_the_feed_is_everything_present(place: Place) -> None:
     schedules = project(place, envelope(1, id="a"), envelope(2, id="b"), envelope(3, id="b", talentId="other"))
     changes = schedules.changes(talent_id="talent-1")
@@ -219,11 +240,93 @@ def test_a_token_of_another_version_of_the_fold_says_to_start_over(
         schedules.changes(talent_id="talent-1", since=token)
 
 
-def test_a_token_from_beyond_the_head_is_refused(memory_place: Place, sqlite_place: Place) -> None:
-    token = project(memory_place, envelope(1), envelope(2)).changes(talent_id="talent-1").token
+def test_a_token_from_beyond_the_head_is_refused(sqlite_place: Place, tmp_path: Path) -> None:
     schedules = project(sqlite_place, envelope(1))
+    backup(sqlite_place, tmp_path / "backup.db")
+    token = project(sqlite_place, envelope(2)).changes(talent_id="talent-1").token
+    restore(sqlite_place, tmp_path / "backup.db")
     with pytest.raises(InvalidToken, match="ahead of the event store"):
         schedules.changes(talent_id="talent-1", since=token)
+
+
+OF_ANOTHER_STORE = r"another event store, or of this one before it was restored; start over"
+
+
+def test_a_token_from_before_a_restore_is_refused_whatever_arrived_since(
+    sqlite_place: Place, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    schedules = project(sqlite_place, envelope(1, id="a"))
+    backup(sqlite_place, tmp_path / "backup.db")
+    project(sqlite_place, envelope(2, id="b"))
+    copy = Copy(schedules, FOREVER, talent_id="talent-1")
+    copy.poll()
+    restore(sqlite_place, tmp_path / "backup.db")
+    assert run(["init", "--restored", *sqlite_place.arguments]) == 0
+    assert capsys.readouterr().err == ""
+    project(sqlite_place, envelope(3, id="c"), envelope(4, id="d"))
+    with pytest.raises(InvalidToken, match=OF_ANOTHER_STORE):
+        copy.poll()
+    fresh = Copy(schedules, FOREVER, talent_id="talent-1")
+    fresh.poll()
+    fresh.check()
+
+
+def test_a_new_epoch_ends_the_tokens_before_it_and_no_others(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"))
+    before = schedules.changes(talent_id="talent-1").token
+    assert place.schedules().changes(talent_id="talent-1", since=before).changes == ()
+    place.events().renew_epoch()
+    with pytest.raises(InvalidToken, match=OF_ANOTHER_STORE):
+        schedules.changes(talent_id="talent-1", since=before)
+    after = schedules.changes(talent_id="talent-1").token
+    rebuild(place.url, schema=place.schema, processes=1)
+    project(place, envelope(2, id="b"))
+    assert [one.id for one in schedules.changes(talent_id="talent-1", since=after)] == ["b"]
+
+
+def test_events_restored_into_a_new_installation_have_an_epoch_of_their_own(
+    durable_place: Place, sqlite_place: Place, tmp_path: Path
+) -> None:
+    token = project(durable_place, envelope(1), envelope(2)).changes(talent_id="talent-1").token
+    place = Place("sqlite", f"sqlite:///{tmp_path}/restored.db", closing=sqlite_place.closing)
+    place.projector()
+    columns = "originator_id, originator_version, topic, state"
+    for event in execute(durable_place, f"SELECT {columns} FROM stored_events ORDER BY originator_version"):
+        execute(place, f"INSERT INTO stored_events ({columns}) VALUES (?, ?, ?, ?)", *event)
+    schedules = project(place)
+    assert len(schedules.changes(talent_id="talent-1")) == 1
+    with pytest.raises(InvalidToken, match=OF_ANOTHER_STORE):
+        schedules.changes(talent_id="talent-1", since=token)
+
+
+def test_a_token_made_before_there_were_epochs_is_refused(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    belongs_to = ["changes", *question_of(Side.TALENT, "talent-1", {}).belongs_to]
+    token = seal([FOLD_VERSION, 1], belongs_to=belongs_to)
+    with pytest.raises(InvalidToken, match=OF_ANOTHER_STORE):
+        schedules.changes(talent_id="talent-1", since=token)
+
+
+def test_a_page_goes_on_after_a_restore_where_it_ended(place: Place) -> None:
+    schedules = project(place, *(envelope(number, id=f"id-{number}") for number in (1, 2, 3)))
+    page = schedules.talent("talent-1", limit=2)
+    place.events().renew_epoch()
+    assert [one.id for one in schedules.talent("talent-1", limit=2, after=page.next)] == ["id-3"]
+
+
+def test_where_nothing_is_installed_no_epoch_is_renewed(ask: Ask, durable_place: Place, tmp_path: Path) -> None:
+    status, out, complaint = ask("init", "--restored")
+    assert (status, out, complaint.count("\n")) == (2, "", 1)
+    assert "appointments init" in complaint
+    with pytest.raises(NotInstalled):
+        durable_place.events().renew_epoch()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_either_prints_or_renews(ask: Ask) -> None:
+    status, out, complaint = ask("init", "--restored", "--print")
+    assert (status, out) == (2, "")
+    assert "--print and --restored" in complaint
 
 
 def test_a_feed_is_of_one_talent_or_of_one_coach(memory_place: Place) -> None:

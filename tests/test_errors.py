@@ -14,8 +14,8 @@ import pytest
 import domain
 from domain import EventStore, RefusalCode, StorageError, StorageUnavailable
 from domain.errors import AppointmentsError, NotInstalled, ReadModelBehind, VersionMismatch
+from domain.recorders.base import TABLES_VERSION, check_tables_version
 from projections import DifferencesFound, Projector, Schedules
-from projections.stores.base import check_tables_version
 from projections.verify import Difference
 from tests.builders import as_json, envelope
 from tests.conftest import Place
@@ -108,7 +108,7 @@ def test_a_right_that_is_missing_is_told_by_its_code(postgres_place: Place) -> N
 def test_another_version_says_which_was_found_and_which_was_expected() -> None:
     with pytest.raises(VersionMismatch) as caught:
         check_tables_version(99)
-    assert (caught.value.expected, caught.value.found) == (1, 99)
+    assert (caught.value.expected, caught.value.found) == (TABLES_VERSION, 99)
 
 
 @pytest.mark.parametrize("kind", [EventStore, Projector, Schedules])

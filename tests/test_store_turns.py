@@ -57,11 +57,13 @@ def test_a_turn_that_waited_for_a_switch_is_one_at_the_generation_that_serves_th
             other = executor.submit(project)
             assert not has_it.wait(0.2)
         assert other.result(SECONDS_MAX) == generation
-    assert store.stamp()[::2] == (generation, 4)
+    stamp = store.stamp()
+    assert (stamp.generation, stamp.position) == (generation, 4)
 
 
 CLOSED: dict[str, Callable[[Store], object]] = {
     "create": lambda store: store.create(),
+    "migrate": lambda store: store.migrate(),
     "catalogue": lambda store: store.catalogue(),
     "turn": lambda store: store.turn().__enter__(),
     "stamp": lambda store: store.stamp(),

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Condition, Event, Lock, RLock
 from typing import Any
+from uuid import uuid4
 
 from eventsourcing.popo import POPOApplicationRecorder
 
@@ -22,6 +23,7 @@ class MemoryContents:
         self.lock = RLock()
         self.changed = Condition(self.lock)
         self.changes = 0
+        self.epoch = uuid4().hex
         self.events = POPOApplicationRecorder()
         self.positions: dict[EventId, Position] = {}
         self.quarantine: dict[int, Any] = {}

@@ -7,13 +7,31 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from domain.envelope import Envelope, RefusalCode
+from domain.errors import VersionMismatch
 from domain.identifiers import AppointmentId, EventId, Position
+
+TABLES_VERSION: Final = 2
+"""The version of the tables of the event store and of the read models' catalogue; each keeps it in a row.
+
+1 had no `event_store`, so no epoch.
+"""
 
 READ_BYTES_MAX = 64 * 1024 * 1024
 """A read ends before its envelopes' texts exceed this many bytes together (but holds at least one)."""
+
+
+def check_tables_version(found: int) -> None:
+    """Raises `VersionMismatch` when the tables were made by another version of this product."""
+    if found != TABLES_VERSION:
+        raise VersionMismatch(
+            f"the tables are of version {found} and this code knows version {TABLES_VERSION}"
+            + (": upgrade this code" if found > TABLES_VERSION else "; run: appointments init"),
+            expected=TABLES_VERSION,
+            found=found,
+        )
 
 
 class StoredEnvelope(NamedTuple):
@@ -84,7 +102,10 @@ class Recorder(Protocol):
         """Creates what is missing; harmless when nothing is."""
 
     def check(self) -> None:
-        """Raises `NotInstalled` when `create` has not run here."""
+        """Raises `NotInstalled` when `create` has not run here, `VersionMismatch` when another version's did."""
+
+    def renew_epoch(self) -> None:
+        """Gives the store another epoch, by chance."""
 
     def appending(self) -> AbstractContextManager[AppendTransaction]:
         """Begins an append; commits at the end of the block, or leaves no trace when the block raises.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from threading import Event
+from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
 
@@ -28,6 +29,10 @@ class MemoryRecorder:
     def check(self) -> None:
         """See `Recorder.check`; nothing is ever missing in memory."""
         _ = self._database.contents
+
+    def renew_epoch(self) -> None:
+        """See `Recorder.renew_epoch`."""
+        self._database.contents.epoch = uuid4().hex
 
     @contextmanager
     def appending(self) -> Iterator[_MemoryAppend]:

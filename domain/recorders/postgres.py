@@ -15,8 +15,9 @@ from psycopg.rows import DictRow, dict_row, tuple_row
 
 from domain.databases.postgres import LOCK_SECONDS_MAX, PostgresDatabase, Row
 from domain.envelope import Envelope, RefusalCode
+from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope
+from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope, check_tables_version
 
 EVENT_STORE_SQL: Final = (resources.files("domain.recorders") / "postgres.sql").read_text("utf-8")
 
@@ -43,6 +44,10 @@ _STREAM: Final = """
     WHERE originator_id = %(appointment_id)s
     ORDER BY originator_version
 """
+
+_TABLES_VERSION: Final = "SELECT tables_version FROM {schema}.event_store WHERE singleton = 1"
+
+_RENEW_EPOCH: Final = "UPDATE {schema}.event_store SET epoch = gen_random_uuid()::text"
 
 _HEAD: Final = "SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events"
 
@@ -138,8 +143,18 @@ class PostgresRecorder:
         self._database.run_script(EVENT_STORE_SQL)
 
     def check(self) -> None:
-        """See `Recorder.check`."""
-        self.head()
+        """See `Recorder.check`; tables of version 1 have no row that says so."""
+        try:
+            rows = self._database.fetch(self._database.statement(_TABLES_VERSION))
+        except NotInstalled:
+            self.head()  # raises when there is no event store at all
+            rows = []
+        check_tables_version(rows[0][0] if rows else 1)
+
+    def renew_epoch(self) -> None:
+        """See `Recorder.renew_epoch`."""
+        with self._database.writing() as cursor:
+            cursor.execute(self._database.statement(_RENEW_EPOCH))
 
     @contextmanager
     def appending(self) -> Iterator[_PostgresAppend]:

@@ -24,6 +24,18 @@ CREATE UNIQUE INDEX IF NOT EXISTS stored_events_notification_id_idx
 CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id
     ON {schema}.stored_events (originator_version);
 
+-- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
+-- store and again after a restore; a change token of another epoch is refused.
+CREATE TABLE IF NOT EXISTS {schema}.event_store (
+    singleton bigint PRIMARY KEY CHECK (singleton = 1),
+    epoch text NOT NULL,
+    tables_version bigint NOT NULL
+);
+
+INSERT INTO {schema}.event_store (singleton, epoch, tables_version)
+VALUES (1, gen_random_uuid()::text, 2)
+ON CONFLICT DO NOTHING;
+
 CREATE TABLE IF NOT EXISTS {schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     code text NOT NULL,

@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from domain.databases.sqlite import SQLiteDatabase, create_private_file
 from domain.envelope import Envelope, RefusalCode
+from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope
+from domain.recorders.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope, check_tables_version
 
 EVENT_STORE_SQL: Final = (resources.files("domain.recorders") / "sqlite.sql").read_text("utf-8")
 
@@ -53,8 +54,19 @@ class SQLiteRecorder:
         self._database.run_script(EVENT_STORE_SQL)
 
     def check(self) -> None:
-        """See `Recorder.check`."""
-        self.head()
+        """See `Recorder.check`; tables of version 1 have no row that says so."""
+        try:
+            with self._database.reading() as cursor:
+                row = cursor.execute("SELECT tables_version FROM event_store WHERE singleton = 1").fetchone()
+        except NotInstalled:
+            self.head()  # raises when there is no event store at all
+            row = None
+        check_tables_version(row[0] if row else 1)
+
+    def renew_epoch(self) -> None:
+        """See `Recorder.renew_epoch`."""
+        with self._database.writing() as cursor:
+            cursor.execute("UPDATE event_store SET epoch = lower(hex(randomblob(16)))")
 
     @contextmanager
     def appending(self) -> Iterator[_SQLiteAppend]:

@@ -14,6 +14,18 @@ CREATE TABLE IF NOT EXISTS stored_events (
 -- An envelope id is unique in the whole store, not only in its stream.
 CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id ON stored_events (originator_version);
 
+-- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
+-- store and again after a restore; a change token of another epoch is refused.
+CREATE TABLE IF NOT EXISTS event_store (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    epoch TEXT NOT NULL,
+    tables_version INTEGER NOT NULL
+);
+
+INSERT INTO event_store (singleton, epoch, tables_version)
+VALUES (1, lower(hex(randomblob(16))), 2)
+ON CONFLICT DO NOTHING;
+
 CREATE TABLE IF NOT EXISTS quarantine (
     number INTEGER PRIMARY KEY AUTOINCREMENT,
     code TEXT NOT NULL,

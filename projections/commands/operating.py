@@ -29,9 +29,14 @@ def init(
     schema: Schema = None,
     as_json: Json = False,
     print_sql: Annotated[bool, typer.Option("--print", help="Only print the SQL that would do it.")] = False,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="A backup was restored here: change tokens given so far end.")
+    ] = False,
 ) -> None:
-    """Creates what is needed; harmless when it is there."""
+    """Creates what is needed and upgrades older tables; harmless when nothing is to do."""
     location = locate(db, schema=schema)
+    if print_sql and restored:
+        raise UsageError("--print and --restored exclude each other; leave one out")
     if print_sql:
         sql = installation_sql(location)
         if as_json:
@@ -39,7 +44,10 @@ def init(
         else:
             print(sql)  # noqa: T201
         return
-    with Projector(open_database(location)) as projector:
+    with EventStore(open_database(location)) as events, Projector(open_database(location)) as projector:
+        projector.migrate()
+        if restored:
+            events.renew_epoch()
         projector.install()
     if as_json:
         print_json({"installed": str(location)})

@@ -14,27 +14,12 @@ from enum import StrEnum
 from threading import Event
 from typing import Final, NamedTuple, Protocol
 
-from domain.errors import VersionMismatch
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
 from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
 
-TABLES_VERSION: Final = 1
-"""The version of the catalogue's tables, kept in the pointer row."""
-
 UNDATED_SORT_KEY: Final = 2**63 - 1
 """Sorts an appointment without a date last, in both directions."""
-
-
-def check_tables_version(found: int) -> None:
-    """Raises `VersionMismatch` when the tables were made by another version of this product."""
-    if found != TABLES_VERSION:
-        raise VersionMismatch(
-            f"the tables are of version {found}, this code knows version {TABLES_VERSION}; "
-            + ("upgrade this installation's code" if found > TABLES_VERSION else "run: appointments init"),
-            expected=TABLES_VERSION,
-            found=found,
-        )
 
 
 class SortKey(NamedTuple):
@@ -107,12 +92,13 @@ class ScheduleQuery:
 
 
 class Stamp(NamedTuple):
-    """What an answer is true of: the serving generation, its position, and the head of the event store."""
+    """What an answer is true of: the serving generation, its position, the head and the epoch of the event store."""
 
     generation: Generation
     fold_version: int
     position: Position
     head: Position
+    epoch: str
 
 
 class ScheduleChange(NamedTuple):
@@ -185,11 +171,15 @@ class Store(Protocol):
     """Where the read models are kept. Safe to use from several threads.
 
     Every method raises a `StorageError` when the database cannot be used, `NotInstalled` when it holds no read
-    models. Each question is one statement, so one snapshot, and answers for the generation that serves then.
+    models, and all but `migrate` a `VersionMismatch` when the tables are of another version. Each question is one
+    statement, so one snapshot, and answers for the generation that serves then.
     """
 
     def create(self) -> None:
         """Creates what is missing, generation 1 included; harmless when nothing is."""
+
+    def migrate(self) -> None:
+        """Brings older tables to this version in one transaction; harmless when they are."""
 
     def catalogue(self) -> Catalogue:
         """The generations."""

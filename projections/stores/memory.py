@@ -87,6 +87,10 @@ class MemoryStore:
         """See `Store.create`; nothing is ever missing in memory."""
         _ = self._models
 
+    def migrate(self) -> None:
+        """See `Store.migrate`; nothing is ever old in memory."""
+        _ = self._models
+
     def catalogue(self) -> Catalogue:
         """See `Store.catalogue`."""
         with self._database.contents.lock:
@@ -113,7 +117,8 @@ class MemoryStore:
         """See `Store.stamp`."""
         with self._database.contents.lock:
             info = self._serving().info
-            return Stamp(info.number, info.fold_version, info.position, self._recorder.head())
+            head = self._recorder.head()
+            return Stamp(info.number, info.fold_version, info.position, head, self._database.contents.epoch)
 
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
         """See `Store.schedule`."""

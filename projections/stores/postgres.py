@@ -15,11 +15,10 @@ from domain.appointment import FOLD_VERSION
 from domain.databases.postgres import CREATE_SCHEMA, PostgresDatabase, Row
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.recorders.base import StoredEnvelope
+from domain.recorders.base import TABLES_VERSION, StoredEnvelope, check_tables_version
 from domain.recorders.postgres import EVENT_STORE_SQL
 from projections.schedule import ScheduleRow, Side
 from projections.stores.base import (
-    TABLES_VERSION,
     UNDATED_SORT_KEY,
     Catalogue,
     GenerationInfo,
@@ -28,11 +27,11 @@ from projections.stores.base import (
     ScheduleChange,
     ScheduleQuery,
     Stamp,
-    check_tables_version,
 )
 from projections.stores.postgres_turn import PostgresTurn
 
 _FOLDER: Final = resources.files("projections.stores")
+MIGRATION_SQL: Final = (_FOLDER / "postgres_migration.sql").read_text("utf-8")
 _CATALOGUE_SQL: Final = (_FOLDER / "postgres.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "postgres_generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "postgres_keys.sql").read_text("utf-8")
@@ -47,6 +46,8 @@ _STAMP: Final = """
         generation.fold_version,
         generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
+        (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        serving.tables_version,
         answer.*
     FROM {schema}.serving
     JOIN {schema}.generation ON generation.number = serving.generation
@@ -138,6 +139,13 @@ _CATALOGUE: Final = """
     ORDER BY generation.number
 """
 
+_HAS_READ_MODELS: Final = """
+    SELECT EXISTS (
+        SELECT FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+        WHERE relname = 'serving' AND nspname = %(schema)s
+    )
+"""
+
 _SERVING_HELD: Final = "SELECT generation, tables_version FROM {schema}.serving FOR SHARE"
 
 _GENERATION_LOCKED: Final = """
@@ -158,6 +166,13 @@ class PostgresStore:
     def create(self) -> None:
         """See `Store.create`."""
         self._database.run_script(INSTALLATION_SQL, **_INSTALLATION_NAMES)
+
+    def migrate(self) -> None:
+        """See `Store.migrate`."""
+        [[has_read_models]] = self._database.fetch(
+            self._database.statement(_HAS_READ_MODELS), {"schema": self._database.schema}
+        )
+        self._database.run_script(EVENT_STORE_SQL + (MIGRATION_SQL if has_read_models else ""))
 
     def catalogue(self) -> Catalogue:
         """See `Store.catalogue`."""
@@ -258,8 +273,10 @@ class PostgresStore:
                 )
             except NotInstalled:
                 rows = []
+            if rows:
+                check_tables_version(rows[0][5])
             if rows and rows[0][0] == generation:
-                return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
+                return Stamp(*rows[0][:5]), [row[6:] for row in rows if row[6] is not None]
             serving = self._serving()
             if not rows and serving == generation:
                 raise NotInstalled(

@@ -15,11 +15,10 @@ from domain.appointment import FOLD_VERSION
 from domain.databases.sqlite import SQLiteDatabase
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.recorders.base import StoredEnvelope
+from domain.recorders.base import TABLES_VERSION, StoredEnvelope, check_tables_version
 from domain.recorders.sqlite import EVENT_STORE_SQL
 from projections.schedule import ScheduleRow, Side
 from projections.stores.base import (
-    TABLES_VERSION,
     UNDATED_SORT_KEY,
     Catalogue,
     GenerationInfo,
@@ -28,11 +27,11 @@ from projections.stores.base import (
     ScheduleChange,
     ScheduleQuery,
     Stamp,
-    check_tables_version,
 )
 from projections.stores.sqlite_turn import SQLiteTurn
 
 _FOLDER: Final = resources.files("projections.stores")
+MIGRATION_SQL: Final = (_FOLDER / "sqlite_migration.sql").read_text("utf-8")
 _CATALOGUE_SQL: Final = (_FOLDER / "sqlite.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "sqlite_generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "sqlite_keys.sql").read_text("utf-8")
@@ -45,6 +44,8 @@ _STAMP: Final = """
         generation.fold_version,
         generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
+        (SELECT epoch FROM event_store WHERE singleton = 1),
+        serving.tables_version,
         answer.*
     FROM serving
     JOIN generation ON generation.number = serving.generation
@@ -119,6 +120,12 @@ class SQLiteStore:
     def create(self) -> None:
         """See `Store.create`."""
         self._database.run_script(installation_sql())
+
+    def migrate(self) -> None:
+        """See `Store.migrate`."""
+        with self._database.reading() as cursor:
+            has_read_models = cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone()
+        self._database.run_script(EVENT_STORE_SQL + (MIGRATION_SQL if has_read_models else ""))
 
     def catalogue(self) -> Catalogue:
         """See `Store.catalogue`."""
@@ -223,8 +230,10 @@ class SQLiteStore:
                     rows = cursor.execute(statement, parameters).fetchall()
             except NotInstalled:
                 rows = []
+            if rows:
+                check_tables_version(rows[0][5])
             if rows and rows[0][0] == generation:
-                return Stamp(*rows[0][:4]), [row[4:] for row in rows if row[4] is not None]
+                return Stamp(*rows[0][:5]), [row[6:] for row in rows if row[6] is not None]
             serving = self._serving()
             if not rows and serving == generation:
                 raise NotInstalled(
