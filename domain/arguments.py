@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from enum import StrEnum
 from numbers import Real
-from typing import Final, TypeVar
+from threading import Event
+from typing import Final, TypeVar, cast
 from uuid import UUID
 
 from domain.envelope import ID_BYTES_MAX, is_storable
@@ -76,6 +77,21 @@ def whole_number(name: str, value: object) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise _wrong_type(name, "a whole number", value)
     return operator.index(value)
+
+
+def positive_number(name: str, value: object) -> int:
+    """A whole number from 1."""
+    number = whole_number(name, value)
+    if number < 1:
+        raise UsageError(f"{name}: expected a whole number from 1, found {number}", argument=name)
+    return number
+
+
+def stop_event(name: str, value: object) -> Event:
+    """What tells a loop to end: a `threading.Event`, or another library's that is asked in the same way."""
+    if not (hasattr(value, "is_set") and hasattr(value, "wait")):
+        raise _wrong_type(name, "a threading.Event", value)
+    return cast("Event", value)
 
 
 def seconds(name: str, value: object) -> float:

@@ -8,14 +8,16 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from os import PathLike
 from typing import Final
+from uuid import UUID
 
 from eventsourcing.utils import register_topic
 
+from domain.arguments import identifier, positive_number, whole_number
 from domain.batches import EnvelopeInput, batches, check_iterable
 from domain.databases import Database, Installation
 from domain.decision import Decision, decide
 from domain.door import read_envelope
-from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
+from domain.envelope import EVENT_ID_MAX, Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input import BinaryFile, Input, open_input
@@ -160,22 +162,24 @@ class EventStore(Installation):
         """The same for several files, one after the other; all of them are opened before anything is appended."""
         if isinstance(files, str | bytes | PathLike) or hasattr(files, "read"):
             raise TypeError("append_files takes an iterable of files; for one: append_file(file)")
+        item_bytes_max = positive_number("item_bytes_max", item_bytes_max)
         with ExitStack() as stack:
             inputs = [one if isinstance(one, Input) else stack.enter_context(open_input(one)) for one in files]
             items = chain.from_iterable(one.items(item_bytes_max=item_bytes_max) for one in inputs)
             return self.append(items, progress=progress)
 
-    def history(self, appointment_id: str) -> list[Envelope]:
+    def history(self, appointment_id: str | UUID) -> list[Envelope]:
         """The accepted envelopes of one appointment in the publisher's order; empty when there are none."""
         return [envelope_of(stored) for stored in self.stream(appointment_id)]
 
-    def stream(self, appointment_id: str) -> list[StoredEnvelope]:
+    def stream(self, appointment_id: str | UUID) -> list[StoredEnvelope]:
         """The same as `history`, as stored: with positions and undecoded."""
-        return self._checked().stream(AppointmentId(appointment_id))
+        return self._checked().stream(AppointmentId(identifier("appointment_id", appointment_id)))
 
     def stored_text(self, event_id: EventId) -> bytes | None:
         """The JSON of one stored envelope as received; None when there is none of that id."""
-        stored = self._checked().envelope(event_id)
+        event_id = EventId(whole_number("event_id", event_id))
+        stored = self._checked().envelope(event_id) if 1 <= event_id <= EVENT_ID_MAX else None
         return None if stored is None else stored.text
 
     def count(self) -> int:

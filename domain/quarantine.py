@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from domain.arguments import whole_number
 from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.errors import QuarantinedItemNotFound
 from domain.items import Item
@@ -65,7 +66,8 @@ class Quarantine:
         Raises:
             QuarantinedItemNotFound: there is none of that number.
         """
-        item = self._recorder.quarantined_item(number) if number <= _NUMBER_MAX else None
+        number = whole_number("number", number)
+        item = self._recorder.quarantined_item(number) if 1 <= number <= _NUMBER_MAX else None
         if item is None:
             raise QuarantinedItemNotFound(number)
         return item

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Final
 
 from domain.appointment import FOLD_VERSION, FoldedAppointment, fold
+from domain.arguments import optional, stop_event, whole_number
 from domain.databases import Database, Installation
 from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
@@ -75,8 +76,9 @@ class Projector(Installation):
             VersionMismatch: the generation was made by another version of the fold.
             StorageError: the database cannot be used; every batch told to `progress` is committed.
         """
+        asked, stop = optional(whole_number, "upto", upto), optional(stop_event, "stop", stop)
         self.install()
-        goal = self._events.head() if upto is None else upto
+        goal = self._events.head() if asked is None else Position(asked)
         if self._generation is None and (stamp := self._store.stamp()).position >= goal:
             check_fold_version(stamp.fold_version)
             return stamp.position
@@ -96,6 +98,7 @@ class Projector(Installation):
 
         A database that goes away is waited for, for `PATIENCE_SECONDS` in a row.
         """
+        stop = stop_event("stop", stop)
         gone_since: float | None = None
         while not stop.is_set():
             try:

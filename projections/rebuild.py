@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from domain.appointment import FOLD_VERSION
+from domain.arguments import flag, optional, positive_number
 from domain.databases import Database, open_database
 from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
@@ -109,6 +110,7 @@ def rebuild(
         VersionMismatch: code with a newer fold made a generation here; older code must not drop or replace it.
         StorageError: the database cannot be used. Whatever is raised, the old generation serves.
     """
+    restart, processes = flag("restart", restart), optional(positive_number, "processes", processes)
     location = locate(url, schema=schema)
     with closing(open_database(location)) as database:
         _install(database)

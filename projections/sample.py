@@ -18,6 +18,9 @@ from uuid import UUID
 
 import msgspec
 
+from domain.arguments import whole_number
+from domain.errors import UsageError
+
 _Appointment: TypeAlias = dict[str, str | None]  # as the contract's example spells it
 
 _MINUTE: Final = 60_000  # all times are milliseconds since 1970 in UTC
@@ -76,10 +79,11 @@ def sample_envelopes(events: int = 1000, *, seed: int = 0) -> Iterator[str]:
     appointment is that of talent 7a1e0000-0000-4000-8000-000000000000.
 
     Raises:
-        ValueError: `events` is negative.
+        UsageError: `events` is negative.
     """
+    events, seed = whole_number("events", events), whole_number("seed", seed)
     if events < 0:
-        raise ValueError(f"events must be 0 or more, not {events}")
+        raise UsageError(f"events: expected 0 or more, found {events}", argument="events")
     return islice(_envelopes(seed), events)
 
 

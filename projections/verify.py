@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from domain.arguments import optional, whole_number
 from domain.databases import open_database
 from domain.errors import UsageError
 from domain.identifiers import AppointmentId, Generation, Position
@@ -81,8 +82,9 @@ def verification(
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """The same as `verify`, with the number of appointments checked."""
+    sample = optional(whole_number, "sample", sample)
     if sample is not None and sample < 1:
-        raise UsageError(f"expected a sample of at least 1 appointment, found {sample}")
+        raise UsageError(f"expected a sample of at least 1 appointment, found {sample}", argument="sample")
     location = locate(url, schema=schema)
     with closing(open_database(location)) as database:
         stamp = store_of(database).stamp()

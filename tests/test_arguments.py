@@ -13,8 +13,9 @@ from uuid import UUID
 
 import pytest
 
-from domain import EventStore, Status, UsageError
-from projections import Projector, Schedules
+from domain import EventId, EventStore, QuarantinedItemNotFound, Status, UsageError
+from projections import Projector, Schedules, rebuild, rollback, verify
+from projections.sample import sample_envelopes
 from tests.builders import as_json, envelope
 from tests.conftest import Place
 
@@ -124,7 +125,7 @@ WRONG_FILTERS: list[tuple[str, list[Any]]] = [
     ("limit", ["5", 2.5, 5.0, True, False]),
     ("after", [5, b"x"]),
     ("at_least", ["x", 1.0, True]),
-    ("timeout", ["x", None, True]),
+    ("timeout", ["x", True]),
 ]
 
 
@@ -191,6 +192,49 @@ def test_statuses_may_come_from_any_iterable(place: Place) -> None:
     schedules = project(place, envelope(1, status="DONE"))
     for status in (Status.DONE, "DONE", ["DONE"], (one for one in Status), frozenset(Status), {"DONE": 1}):
         assert len(schedules.talent("talent-1", status=status)) == 1
+
+
+def test_an_argument_of_a_wrong_type_is_named_by_whoever_stores_projects_or_rebuilds(place: Place) -> None:
+    events, projector = place.events(), place.projector()
+    events.append([as_json(envelope(1)), b"{"])
+    wrong: list[tuple[str, Callable[[], object]]] = [
+        ("appointment_id", lambda: events.history(5)),  # type: ignore[arg-type]
+        ("appointment_id", lambda: events.stream(b"appointment-1")),  # type: ignore[arg-type]
+        ("event_id", lambda: events.stored_text("1")),  # type: ignore[arg-type]
+        ("item_bytes_max", lambda: events.append_file("-", item_bytes_max=1.5)),  # type: ignore[arg-type]
+        ("number", lambda: events.quarantine.show("1")),  # type: ignore[arg-type]
+        ("number", lambda: events.quarantine.retry("1")),  # type: ignore[arg-type]
+        ("number", lambda: events.quarantine.discard([True])),
+        ("upto", lambda: projector.catch_up(upto="1")),  # type: ignore[arg-type]
+        ("stop", lambda: projector.catch_up(stop=True)),  # type: ignore[arg-type]
+        ("stop", lambda: projector.follow(5)),  # type: ignore[arg-type]
+        ("url", lambda: rebuild(5)),  # type: ignore[arg-type]
+        ("restart", lambda: rebuild(place.url, schema=place.schema, restart="no")),  # type: ignore[arg-type]
+        ("processes", lambda: rebuild(place.url, schema=place.schema, processes=1.5)),  # type: ignore[arg-type]
+        ("sample", lambda: verify(place.url, schema=place.schema, sample="10")),  # type: ignore[arg-type]
+        ("schema", lambda: rollback(place.url, schema=5)),  # type: ignore[arg-type]
+        ("events", lambda: sample_envelopes("5")),  # type: ignore[arg-type]
+        ("seed", lambda: sample_envelopes(5, seed=1.5)),  # type: ignore[arg-type]
+    ]
+    for name, call in wrong:
+        with pytest.raises(TypeError, match=rf"^{name}: expected .*, found \w+$"):
+            call()
+    assert (len(events.quarantine), events.head()) == (1, 1)
+
+
+def test_an_appointments_stream_is_found_by_uuid_and_no_number_is_too_large_to_ask_for(place: Place) -> None:
+    events = place.events()
+    events.append([as_json(envelope(1, id=str(APPOINTMENT)))])
+    assert [one.event_id for one in events.stream(APPOINTMENT)] == [1]
+    assert [one.event_id for one in events.history(APPOINTMENT)] == [1]
+    with pytest.raises(UsageError, match="appointment_id: expected an id"):
+        events.stream("a\x00")
+    assert events.stored_text(EventId(2**70)) is None
+    for number in (-1, 0, 2**70):
+        with pytest.raises(QuarantinedItemNotFound):
+            events.quarantine.show(number)
+    with pytest.raises(UsageError, match="processes: expected a whole number from 1, found 0"):
+        rebuild(place.url, schema=place.schema, processes=0)
 
 
 @pytest.mark.parametrize("kind", [EventStore, Projector, Schedules])

@@ -90,7 +90,7 @@ def test_a_sample_has_as_many_envelopes_as_asked_for() -> None:
 
 
 def test_a_negative_number_is_refused_at_once() -> None:
-    with pytest.raises(ValueError, match="not -1"):
+    with pytest.raises(ValueError, match="found -1"):
         sample_envelopes(-1)
 
 
