@@ -11,10 +11,8 @@ from enum import Enum
 from itertools import chain
 from typing import Any, Final
 
-from pydantic_core import from_json
-
 from domain.envelope import EnvelopeRefused
-from domain.syntax import first_mistake
+from domain.syntax import may_become_json
 
 ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
 """The default of the largest item that is read; a larger one is `too_large`."""
@@ -127,13 +125,7 @@ def _whole_object(head: bytes, stream: Iterator[bytes | Pause], item_bytes_max: 
 
 def _may_become_object(text: bytes) -> bool:
     """Whether the text is the beginning of one JSON object whose first line is not complete JSON."""
-    if _is_json(text.partition(b"\n")[0]):
-        return False
-    try:
-        from_json(text, allow_partial=True)
-    except ValueError:  # also where it is cut within a character, or where the fast parser has limits
-        return first_mistake(text).offset == len(text)
-    return True
+    return not _is_json(text.partition(b"\n")[0]) and may_become_json(text)
 
 
 def _is_object(text: bytes) -> bool:

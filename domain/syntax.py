@@ -36,6 +36,11 @@ _STRING: Final = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F
 _CUT_ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 
 
+def may_become_json(text: bytes) -> bool:
+    """Whether the text is JSON or the beginning of it."""
+    return first_mistake(text).offset == len(text)
+
+
 def first_mistake(text: bytes) -> Mistake:
     """The first mistake in a text that is not JSON; at its end where it may still become JSON, or is.
 
