@@ -9,7 +9,7 @@ from itertools import groupby
 from threading import Event
 from typing import Final
 
-from domain.appointment import FOLD_VERSION, FoldedAppointment, fold
+from domain.appointment import FoldedAppointment, current_fold_version, fold
 from domain.arguments import optional, stop_event, whole_number
 from domain.databases import Database, Installation
 from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
@@ -183,21 +183,23 @@ def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredE
 def check_fold_version(found: int) -> None:
     """Raises `VersionMismatch` when a generation was made by another version of the fold."""
     check_not_newer(found)
-    if found < FOLD_VERSION:
+    known = current_fold_version()
+    if found < known:
         raise VersionMismatch(
-            f"the read models were made by version {found} of the fold and this code knows version {FOLD_VERSION}; "
+            f"the read models were made by version {found} of the fold and this code knows version {known}; "
             "run: appointments rebuild",
-            expected=FOLD_VERSION,
+            expected=known,
             found=found,
         )
 
 
 def check_not_newer(found: int) -> None:
     """Raises `VersionMismatch` when a generation was made by a newer version of the fold than this code has."""
-    if found > FOLD_VERSION:
+    known = current_fold_version()
+    if found > known:
         raise VersionMismatch(
-            f"the read models were made by version {found} of the fold and this code knows version {FOLD_VERSION}: "
+            f"the read models were made by version {found} of the fold and this code knows version {known}: "
             "upgrade this code",
-            expected=FOLD_VERSION,
+            expected=known,
             found=found,
         )

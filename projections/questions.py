@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from domain.appointment import FOLD_VERSION, Appointment
+from domain.appointment import Appointment, current_fold_version
 from domain.arguments import flag, identifier, member, members, moment, opaque, optional, text, whole_number
 from domain.envelope import AppointmentType, Status
 from domain.errors import InvalidCursor, InvalidToken, UsageError
@@ -139,7 +139,7 @@ class ChangeToken(NamedTuple):
 
 def sealed_token(token: ChangeToken, belongs_to: list[Any]) -> str:
     """The token as callers keep it."""
-    return seal([FOLD_VERSION, *token], belongs_to=belongs_to)
+    return seal([current_fold_version(), *token], belongs_to=belongs_to)
 
 
 def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
@@ -152,9 +152,9 @@ def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
     if content is None:
         raise InvalidToken("the token does not belong to this question; start over without it")
     fold_version, position, *epoch = content  # those made before there were epochs have none
-    if fold_version != FOLD_VERSION:
+    if fold_version != current_fold_version():
         raise InvalidToken(
-            f"the token is of version {fold_version} of the fold, this is version {FOLD_VERSION}; "
+            f"the token is of version {fold_version} of the fold, this is version {current_fold_version()}; "
             "start over without it"
         )
     return ChangeToken(Position(position), epoch[0] if epoch else None)

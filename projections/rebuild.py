@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.arguments import flag, optional, positive_number
 from domain.databases import Database, open_database
 from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
@@ -194,11 +194,11 @@ def _previous(catalogue: Catalogue) -> GenerationInfo:
     for info in catalogue.generations:
         if info.number == catalogue.previous and info.state is GenerationState.READY:
             check_not_newer(info.fold_version)
-            if info.fold_version != FOLD_VERSION:
+            if info.fold_version != current_fold_version():
                 raise VersionMismatch(
                     f"generation {info.number} was made by version {info.fold_version} of the fold; "
-                    f"only code of that version can roll back to it, this is version {FOLD_VERSION}",
-                    expected=FOLD_VERSION,
+                    f"only code of that version can roll back to it, this is version {current_fold_version()}",
+                    expected=current_fold_version(),
                     found=info.fold_version,
                 )
             return info
@@ -218,7 +218,7 @@ def _unfinished(database: Database, builder: Builder, *, restart: bool) -> tuple
     _check_nothing_newer(generations)
     for info in (one for one in generations if one.state is GenerationState.BUILDING):
         upto = builder.upto(info.number)
-        if upto is not None and info.fold_version == FOLD_VERSION and not restart:
+        if upto is not None and info.fold_version == current_fold_version() and not restart:
             return info.number, upto
         builder.drop(info.number)
     return None

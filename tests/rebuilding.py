@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,10 +10,11 @@ from typing import Any, Final
 
 import pytest
 
-from domain.appointment import FoldedAppointment, fold
+from domain import appointment as appointment_module
+from domain.appointment import FoldedAppointment, Revision
+from domain.envelope import Snapshot
 from domain.identifiers import Generation
 from projections import RebuildReport, Schedules, rebuild, rollback
-from projections import projector as projector_module
 from projections.stores.memory_building import MemoryBuilder
 from projections.stores.postgres_building import PostgresBuilder
 from projections.stores.sqlite_building import SQLiteBuilder
@@ -58,17 +58,16 @@ def set_fold_version(place: Place, generation: int, version: int) -> None:
 
 
 def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on this process runs code of version 2, whose fold writes titles in capitals."""
-    for name, module in list(sys.modules.items()):
-        if name.startswith(("domain.", "projections.")) and hasattr(module, "FOLD_VERSION"):
-            monkeypatch.setattr(module, "FOLD_VERSION", 2)
-    old_fold = fold
+    """From here on this process runs code of version 2, whose fold gives every appointment the title AFTER.
 
-    def new_fold(before: FoldedAppointment | None, envelopes: Any) -> FoldedAppointment:
-        folded = old_fold(before, envelopes)
-        return replace(folded, snapshot=replace(folded.snapshot, title="AFTER"))
+    Changed is the module of the fold alone: whoever folds or asks for its version, meets the new one.
+    """
 
-    monkeypatch.setattr(projector_module, "fold", new_fold)
+    def with_new_title(snapshot: Snapshot, revisions: tuple[Revision, ...]) -> FoldedAppointment:
+        return FoldedAppointment(replace(snapshot, title="AFTER"), revisions)
+
+    monkeypatch.setattr(appointment_module, "FOLD_VERSION", 2)
+    monkeypatch.setattr(appointment_module, "FoldedAppointment", with_new_title)  # what `fold` makes
 
 
 # The real command, with a history in small pieces, and with bars that show each step and wait for a line.

@@ -15,10 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain import EventStore
-from domain.appointment import FOLD_VERSION, Appointment
+from domain.appointment import Appointment, current_fold_version
 from domain.errors import InvalidToken, NotInstalled, RebuildFailed, UsageError
 from projections import Changes, Projector, Schedules, rebuild, rollback
-from projections import questions as questions_module
 from projections.cli import run
 from projections.cursors import seal
 from projections.questions import question_of
@@ -28,6 +27,7 @@ from tests.builders import as_json, envelope
 from tests.conftest import Ask, Place, own_schema
 from tests.generations import execute
 from tests.histories import histories, names
+from tests.rebuilding import rebuilt, upgrade
 
 
 class Window(TypedDict, total=False):
@@ -233,10 +233,10 @@ def test_a_token_of_another_version_of_the_fold_says_to_start_over(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedules = project(place, envelope(1))
-    with monkeypatch.context() as before:
-        before.setattr(questions_module, "FOLD_VERSION", 0)
-        token = schedules.changes(talent_id="talent-1").token
-    with pytest.raises(InvalidToken, match=r"version 0 of the fold.*start over"):
+    token = schedules.changes(talent_id="talent-1").token
+    upgrade(monkeypatch)
+    rebuilt(place)
+    with pytest.raises(InvalidToken, match=r"version 1 of the fold.*start over"):
         schedules.changes(talent_id="talent-1", since=token)
 
 
@@ -302,7 +302,7 @@ def test_events_restored_into_a_new_installation_have_an_epoch_of_their_own(
 def test_a_token_made_before_there_were_epochs_is_refused(place: Place) -> None:
     schedules = project(place, envelope(1))
     belongs_to = ["changes", *question_of(Side.TALENT, "talent-1", {}).belongs_to]
-    token = seal([FOLD_VERSION, 1], belongs_to=belongs_to)
+    token = seal([current_fold_version(), 1], belongs_to=belongs_to)
     with pytest.raises(InvalidToken, match=OF_ANOTHER_STORE):
         schedules.changes(talent_id="talent-1", since=token)
 

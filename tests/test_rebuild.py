@@ -7,6 +7,7 @@ import json
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -292,6 +293,24 @@ def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_rea
     with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
         durable_place.schedules().talent("talent-1")
     assert rolled_back(durable_place) == 2
+
+
+def test_code_of_a_new_version_folds_anew_wherever_it_folds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade(monkeypatch)
+    schedules = project(place, envelope(1, title="before"))
+
+    def titles() -> list[str]:
+        now = schedules.talent("talent-1")
+        then = schedules.talent("talent-1", as_of=datetime(2100, 1, 1, tzinfo=UTC))
+        return [one.title for one in (*now, *then, *schedules.coach("coach-1"))]
+
+    assert titles() == ["AFTER"] * 3
+    project(place, envelope(2, title="before"))
+    assert titles() == ["AFTER"] * 3
+    rebuilt(place)
+    assert titles() == ["AFTER"] * 3
+    assert verify(place.url, schema=place.schema) == []
+    assert [one.fold_version for one in catalogue(place).generations] == [2, 2]
 
 
 def test_of_two_rebuilds_at_once_the_second_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:

@@ -317,8 +317,9 @@ def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_under_readers_and_
             rebuilt(durable_place, progress=append_one)
             out, complaints = old_follower.communicate(timeout=SECONDS_MAX)
             assert (old_follower.returncode, len(complaints.splitlines())) == (2, 1), out
-            assert "made by version 2 of the fold, this code is version 1" in complaints
-            assert "made by version 2 of the fold, this code is version 1" in line_of(old_reader)
+            newer = "made by version 2 of the fold and this code knows version 1: upgrade this code"
+            assert newer in complaints
+            assert newer in line_of(old_reader)
             with beside(durable_place.projector().follow):
                 append_one(None)
                 newest = durable_place.schedules().talent("talent-1", at_least=events.head(), timeout=SECONDS_MAX)

@@ -121,6 +121,16 @@ def _public(tree: ast.Module) -> Iterator[tuple[str, ast.FunctionDef | ast.Class
                         yield f"{node.name}.{member.name}", member
 
 
+def test_the_version_of_the_fold_is_kept_in_one_place() -> None:
+    copies = [
+        module
+        for module in SOURCES
+        for _, node in imports(module)
+        if isinstance(node, ast.ImportFrom) and "FOLD_VERSION" in [alias.name for alias in node.names]
+    ]
+    assert not copies, "ask for current_fold_version()"
+
+
 def test_every_error_that_a_caller_may_meet_is_exported_beside_its_base() -> None:
     errors = {node.name for node in TREES["domain.errors"].body if isinstance(node, ast.ClassDef)}
     assert errors <= set(domain.__all__)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock, RLock
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.databases.memory import MemoryDatabase
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.recorders.base import StoredEnvelope
@@ -50,7 +50,7 @@ class ReadModels:
 
     def __init__(self) -> None:
         first = Generation(1)
-        info = GenerationInfo(first, FOLD_VERSION, Position(0), GenerationState.READY, datetime.now(UTC))
+        info = GenerationInfo(first, current_fold_version(), Position(0), GenerationState.READY, datetime.now(UTC))
         self.serving = first
         self.previous: Generation | None = None
         self.generations = {first: Tables(info)}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.databases.memory import MemoryDatabase
 from domain.errors import RebuildRunning
 from domain.identifiers import AppointmentId, Generation, Position
@@ -54,7 +54,9 @@ class MemoryBuilder:
         """See `Builder.begin`."""
         with self._database.contents.lock:
             number = Generation(max(self._models.generations) + 1)
-            info = GenerationInfo(number, FOLD_VERSION, Position(0), GenerationState.BUILDING, datetime.now(UTC))
+            info = GenerationInfo(
+                number, current_fold_version(), Position(0), GenerationState.BUILDING, datetime.now(UTC)
+            )
             self._models.generations[number] = Tables(info)
             self._models.pieces[number] = {piece.number: (piece, False) for piece in pieces}
             return number

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.databases.postgres import CREATE_SCHEMA, PostgresDatabase, Row
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
@@ -36,7 +36,6 @@ _CATALOGUE_SQL: Final = (_FOLDER / "postgres.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "postgres_generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "postgres_keys.sql").read_text("utf-8")
 INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL
-_INSTALLATION_NAMES: Final = {"generation": 1, "fold_version": FOLD_VERSION, "tables_version": TABLES_VERSION}
 
 # Every question is the serving generation's stamp, joined with the answer of the generation that the caller
 # believes in. When the stamp names another generation the answer is empty, and the question is asked again.
@@ -165,7 +164,7 @@ class PostgresStore:
 
     def create(self) -> None:
         """See `Store.create`."""
-        self._database.run_script(INSTALLATION_SQL, **_INSTALLATION_NAMES)
+        self._database.run_script(INSTALLATION_SQL, **_installation_names())
 
     def migrate(self) -> None:
         """See `Store.migrate`."""
@@ -294,4 +293,8 @@ class PostgresStore:
 def installation_sql(schema: str) -> str:
     """The SQL that creates everything in a schema of a PostgreSQL database, the event store first."""
     script = f"{CREATE_SCHEMA};\n\n{INSTALLATION_SQL}"
-    return sql.SQL(script).format(schema=sql.Identifier(schema), **_INSTALLATION_NAMES).as_string(None)
+    return sql.SQL(script).format(schema=sql.Identifier(schema), **_installation_names()).as_string(None)
+
+
+def _installation_names() -> dict[str, int]:
+    return {"generation": 1, "fold_version": current_fold_version(), "tables_version": TABLES_VERSION}

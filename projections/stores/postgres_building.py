@@ -11,7 +11,7 @@ from typing import Final
 import psycopg
 from psycopg import Cursor
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.databases.postgres import PostgresDatabase, Row, statements_of
 from domain.errors import RebuildRunning, StorageUnavailable
 from domain.identifiers import AppointmentId, Generation, Position
@@ -148,7 +148,7 @@ class PostgresBuilder:
         """See `Builder.begin`."""
         with self._database.writing() as cursor:
             parameters = {
-                "fold_version": FOLD_VERSION,
+                "fold_version": current_fold_version(),
                 "state": GenerationState.BUILDING.value,
                 "now": datetime.now(UTC),
             }

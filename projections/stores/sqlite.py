@@ -11,7 +11,7 @@ from importlib import resources
 from threading import Event
 from typing import Any, Final
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.databases.sqlite import SQLiteDatabase
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
@@ -256,4 +256,4 @@ def _question(answer: str, side: Side, generation: Generation) -> str:
 def installation_sql() -> str:
     """The SQL that creates everything in an SQLite file, the event store first."""
     script = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL
-    return script.format(generation=1, fold_version=FOLD_VERSION, tables_version=TABLES_VERSION)
+    return script.format(generation=1, fold_version=current_fold_version(), tables_version=TABLES_VERSION)

@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
-from domain.appointment import FOLD_VERSION
+from domain.appointment import current_fold_version
 from domain.databases.sqlite import SQLiteDatabase, create_private_file
 from domain.errors import RebuildRunning, StorageError
 from domain.identifiers import AppointmentId, Generation, Position
@@ -67,7 +67,7 @@ class SQLiteBuilder:
             [number] = cursor.execute("SELECT MAX(number) + 1 FROM generation").fetchone()
             cursor.execute(
                 "INSERT INTO generation (number, fold_version, position, state, created_at) VALUES (?, ?, 0, ?, ?)",
-                (number, FOLD_VERSION, GenerationState.BUILDING, datetime.now(UTC).isoformat()),
+                (number, current_fold_version(), GenerationState.BUILDING, datetime.now(UTC).isoformat()),
             )
             for statement in GENERATION_SQL.format(generation=number).split(";\n"):
                 cursor.execute(statement)
