@@ -2,7 +2,7 @@
 
 AppointmentsError
 ├── EnvelopeRefused          an envelope the door does not accept: code, field, expected, found
-├── InputUnreadable          a file that cannot be read
+├── InputUnreadable          a file that cannot be read: source, reason
 ├── UsageError               a question that makes no sense: FROM after TO, a limit of 0
 │   ├── InvalidCursor        a cursor of another schedule, or not one of ours
 │   └── InvalidToken         a change token that cannot be used; start over without one
@@ -39,7 +39,12 @@ def _remade(kind: type[AppointmentsError], arguments: tuple[object, ...], facts:
 
 
 class InputUnreadable(AppointmentsError):  # noqa: N818 - named after what went wrong
-    """A file that cannot be read."""
+    """A file that cannot be read: its `source`, which is its path where it has one, and the `reason`."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(f"cannot read {source}: {reason}")
+        self.source = source
+        self.reason = reason
 
 
 class UsageError(AppointmentsError, ValueError):

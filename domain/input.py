@@ -75,9 +75,9 @@ class Input:
                 raw, self._is_zipped = _looked_at(raw)
             yield from self._unzipped(raw) if self._is_zipped else raw
         except OSError as error:
-            raise InputUnreadable(f"cannot read {self.source}: {error.strerror or error}") from error
+            raise InputUnreadable(self.source, error.strerror or str(error)) from error
         except zlib.error as error:
-            raise InputUnreadable(f"cannot read {self.source}: it is damaged gzip: {error}") from error
+            raise InputUnreadable(self.source, f"it is damaged gzip: {error}") from error
 
     def _raw(self) -> Iterator[bytes | Pause]:
         while True:
@@ -109,7 +109,7 @@ class Input:
         while not unzip.eof and (portion := unzip.decompress(unzip.unconsumed_tail, _CHUNK_BYTES)):
             yield portion
         if not unzip.eof:
-            raise InputUnreadable(f"cannot read {self.source}: its gzip ends too early")
+            raise InputUnreadable(self.source, "its gzip ends too early")
 
 
 def _looked_at(raw: Iterator[bytes | Pause]) -> tuple[Iterator[bytes | Pause], bool]:
@@ -151,11 +151,11 @@ def open_input(file: str | os.PathLike[str] | BinaryFile) -> Input:
 def _opened(path: str) -> Input:
     try:
         if path == "-" and sys.stdin is None:
-            raise InputUnreadable("cannot read -: standard input is closed")
+            raise InputUnreadable("-", "standard input is closed")
         descriptor = sys.stdin.fileno() if path == "-" else os.open(path, os.O_RDONLY)
         kind = os.fstat(descriptor)
     except (OSError, ValueError) as error:
-        raise InputUnreadable(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from error
+        raise InputUnreadable(path, getattr(error, "strerror", None) or str(error)) from error
     size = kind.st_size if stat.S_ISREG(kind.st_mode) else None
     opened = Input(
         path,
@@ -167,7 +167,7 @@ def _opened(path: str) -> Input:
     )
     if stat.S_ISDIR(kind.st_mode):
         opened.close()
-        raise InputUnreadable(f"cannot read {path}: it is a directory")
+        raise InputUnreadable(path, "it is a directory")
     return opened
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -12,8 +13,20 @@ import psycopg
 import pytest
 
 import domain
-from domain import EventStore, RefusalCode, StorageError, StorageUnavailable
+from domain import (
+    AppointmentId,
+    EventId,
+    EventStore,
+    InputUnreadable,
+    PoisonEvent,
+    Position,
+    RefusalCode,
+    StorageError,
+    StorageUnavailable,
+    StoredEnvelope,
+)
 from domain.errors import AppointmentsError, NotInstalled, ReadModelBehind, VersionMismatch
+from domain.event_store import envelope_of
 from domain.recorders.base import TABLES_VERSION, check_tables_version
 from projections import DifferencesFound, Projector, Schedules
 from projections.verify import Difference
@@ -23,6 +36,7 @@ from tests.conftest import Place
 MADE: dict[str, Callable[[type[Any]], AppointmentsError]] = {
     "AppointmentNotFound": lambda kind: kind("a"),
     "EnvelopeRefused": lambda kind: kind(RefusalCode.CONFLICT, expected="one", field="id", found="2", offset=3),
+    "InputUnreadable": lambda kind: kind("envelopes.jsonl", "No such file or directory"),
     "PoisonEvent": lambda kind: kind(1, "a", 2, "it is damaged"),
     "QuarantinedItemNotFound": lambda kind: kind(7),
     "ReadModelBehind": lambda kind: kind(5, 3, 0.5, head=4),
@@ -60,6 +74,21 @@ def test_who_waited_in_vain_learns_for_what_how_long_and_how_far_the_event_store
         place.schedules().talent("talent-1", at_least=9, timeout=0)
     error = caught.value
     assert (error.at_least, error.position, error.seconds, error.head) == (9, 1, 0, 2)
+
+
+def test_a_file_that_cannot_be_read_is_told_with_its_reason(memory_place: Place, tmp_path: Path) -> None:
+    with pytest.raises(InputUnreadable) as caught:
+        memory_place.events().append_file(tmp_path / "none.jsonl")
+    assert (caught.value.source, caught.value.reason) == (f"{tmp_path}/none.jsonl", "No such file or directory")
+
+
+def test_a_poison_event_is_told_with_the_reason_why_it_cannot_be_folded() -> None:
+    stored = StoredEnvelope(Position(7), EventId(5), AppointmentId("a"), "another.topic", b"{}")
+    with pytest.raises(PoisonEvent) as caught:
+        envelope_of(stored)
+    error = caught.value
+    assert (error.position, error.event_id, error.appointment_id) == (7, 5, "a")
+    assert error.reason == "the topic 'another.topic' is unknown"
 
 
 def test_what_is_not_installed_says_where(durable_place: Place) -> None:
