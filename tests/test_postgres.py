@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
 import os
 import subprocess
 import sys
@@ -254,6 +255,29 @@ def test_a_server_that_stops_in_the_middle_of_a_batch_loses_nothing_committed(no
             server.start()
             report = events.append(lines)
             assert (report.appended, report.duplicates) == (2000, 2000)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 dislikes what others do all the same
+def test_forked_processes_that_share_an_object_get_their_own_answers(postgres_place: Place) -> None:
+    numbers = range(1, 5)
+    postgres_place.events().append(as_json(envelope(one, id=f"a-{one}", talentId=f"talent-{one}")) for one in numbers)
+    postgres_place.projector().catch_up()
+    schedules = postgres_place.schedules()
+
+    def ask(number: int) -> None:
+        found = {tuple(one.id for one in schedules.talent(f"talent-{number}", at_least=1)) for _ in range(100)}
+        os._exit(found != {(f"a-{number}",)})
+
+    assert len(schedules.talent("talent-1")) == 1
+    with postgres_place.store().waiter():
+        children = [multiprocessing.get_context("fork").Process(target=ask, args=(one,)) for one in numbers]
+        for child in children:
+            child.start()
+        answers = {tuple(one.id for one in schedules.talent("talent-1")) for _ in range(100)}
+        for child in children:
+            child.join()
+    assert answers == {("a-1",)}
+    assert [child.exitcode for child in children] == [0] * len(children)
 
 
 def test_opening_for_queries_runs_no_ddl(postgres_place: Place) -> None:

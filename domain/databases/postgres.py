@@ -46,7 +46,7 @@ class PostgresDatabase:
 
     Statements are SQL with `{schema}` for the schema and `%(name)s` for parameters. Every driver error leaves as a
     `StorageError` without a secret in it. `fetch` ends within the limit of the block that it is called in, or within
-    `timeout_seconds`; whatever writes or holds a snapshot takes as long as it must.
+    `timeout_seconds`; whatever writes or holds a snapshot takes as long as it must. Safe in threads and forks.
     """
 
     def __init__(self, url: str, *, schema: str) -> None:
@@ -58,8 +58,8 @@ class PostgresDatabase:
         self.timeout_seconds = self._url.timeout_seconds
         self.schema = schema
         self.place = f"{self._url.place}, schema {schema}"
-        self._pool = PostgresPool(self._connect, place=self.place)
-        self._listener = PostgresListener(self._connect_to_listen)
+        self._is_closed = False
+        self._connections = _Connections(self._connect, self._connect_to_listen, self.place)
         self._statements: dict[tuple[str, tuple[tuple[str, object], ...]], bytes] = {}
 
     def statement(self, template: str, **names: object) -> bytes:
@@ -76,13 +76,13 @@ class PostgresDatabase:
         limit = limit_here(self.timeout_seconds)
         with self._translated():
             for _ in range(CONNECTIONS_MAX):
-                with self._pool.connection(limit) as connection:
+                with self._of_process().pool.connection(limit) as connection:
                     try:
                         return self._fetch(connection, statement, parameters, limit)
                     except psycopg.OperationalError as error:
                         if isinstance(error, NoAnswer) or not connection.closed:
                             raise
-            with self._pool.connection(limit) as connection:
+            with self._of_process().pool.connection(limit) as connection:
                 return self._fetch(connection, statement, parameters, limit)
 
     @contextmanager
@@ -125,7 +125,7 @@ class PostgresDatabase:
     @contextmanager
     def connection(self) -> Iterator[PostgresConnection]:
         """A connection of the pool, for the library's recorder. Errors leave as the driver's."""
-        with self._pool.connection(limit_here(self.timeout_seconds)) as connection:
+        with self._of_process().pool.connection(limit_here(self.timeout_seconds)) as connection:
             yield connection
 
     def run_script(self, script: str, **names: object) -> None:
@@ -144,18 +144,29 @@ class PostgresDatabase:
 
     def waiter(self, channel: str) -> AbstractContextManager[Callable[[Event, float], None]]:
         """Waits for notifications on a channel; see `Recorder.waiter`. All waiters have one connection together."""
-        return self._listener.waiter(channel)
+        return self._of_process().listener.waiter(channel)
 
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
-        self._listener.close()
-        self._pool.close()
+        self._is_closed = True
+        connections = self._of_process()
+        connections.listener.close()
+        connections.pool.close()
+
+    def _of_process(self) -> _Connections:
+        """The connections of this process: a forked one that used its parent's would read the parent's answers."""
+        if self._connections.pid != os.getpid():
+            _PARENTS.append(self._connections)
+            self._connections = _Connections(self._connect, self._connect_to_listen, self.place)
+            if self._is_closed:
+                self._connections.pool.close()
+        return self._connections
 
     @contextmanager
     def _living_connection(self) -> Iterator[PostgresConnection]:
         """A connection whose server has just answered."""
         for _ in range(CONNECTIONS_MAX + 1):
-            with self._pool.connection(TimeLimit.of(CONNECT_SECONDS_MAX)) as connection:
+            with self._of_process().pool.connection(TimeLimit.of(CONNECT_SECONDS_MAX)) as connection:
                 connection.deadline = time.monotonic() + CONNECT_SECONDS_MAX
                 try:
                     connection.execute("")
@@ -196,7 +207,7 @@ class PostgresDatabase:
 
     def _explain(self, error: NoAnswer, seconds: float) -> NoReturn:
         if not error.is_reachable:
-            self._pool.clear()  # whoever asks next need not wait for as long on the next connection
+            self._of_process().pool.clear()  # whoever asks next need not wait for as long on the next connection
         raise StorageUnavailable(
             f"PostgreSQL gave no answer within {seconds:g} s; what was committed is safe, run it again",
             place=self.place,
@@ -235,6 +246,24 @@ class PostgresDatabase:
             if secret:
                 text = text.replace(secret, "***")
         return text
+
+
+class _Connections:
+    """The half of a database that a forked process makes anew."""
+
+    def __init__(
+        self,
+        connect: Callable[[float], PostgresConnection],
+        connect_to_listen: Callable[[], PostgresConnection],
+        place: str,
+    ) -> None:
+        self.pid = os.getpid()
+        self.pool = PostgresPool(connect, place=place)
+        self.listener = PostgresListener(connect_to_listen)
+
+
+_PARENTS: Final[list[_Connections]] = []
+"""What a forked process got from its parent: closing it would end the parent's sessions."""
 
 
 def statements_of(script: str) -> list[str]:

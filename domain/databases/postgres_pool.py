@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,13 +29,15 @@ class PostgresPool:
     def __init__(self, connect: Callable[[float], PostgresConnection], *, place: str) -> None:
         self._connect = connect
         self._place = place
+        self._pid = os.getpid()
         self._places = BoundedSemaphore(CONNECTIONS_MAX)
         self._idle: list[PostgresConnection] = []
         self._changing = Lock()
         self._is_closed = False
 
     def __del__(self) -> None:
-        self.clear()
+        if self._pid == os.getpid():
+            self.clear()
 
     @contextmanager
     def connection(self, limit: TimeLimit) -> Iterator[PostgresConnection]:
