@@ -30,7 +30,10 @@ class BinaryFile(Protocol):
 
 
 class Input:
-    """An opened file or pipe; `bytes_read` of its `size` on disk are consumed, where there is a size."""
+    """An opened file or pipe; `bytes_read` of its `size` on disk are consumed, where there is a size.
+
+    `source` is its name as a database can keep it: what is no text in it stands as an escape.
+    """
 
     def __init__(
         self,
@@ -42,7 +45,7 @@ class Input:
         is_zipped: bool | None = None,
         close: Callable[[], None] | None = None,
     ) -> None:
-        self.source = source
+        self.source = source.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")
         self.bytes_read = 0
         self.size = size
         self._read = read

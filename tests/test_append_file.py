@@ -67,6 +67,19 @@ def test_what_is_refused_is_kept_with_its_file_and_its_line(place: Place, tmp_pa
     ]
 
 
+def test_a_file_whose_name_is_no_text_is_read_and_named(place: Place, tmp_path: Path) -> None:
+    path = tmp_path / os.fsdecode(b"\xff.jsonl")
+    path.write_bytes(as_json(envelope(1)) + b"\n5\n")
+    file = io.BytesIO(b"6")
+    file.name = "in\0memory"  # as some files have one
+    events = place.events()
+    assert events.append_files([path, file]).quarantined == 2
+    assert [one.refused.source for one in events.quarantine.list()] == [
+        f"{tmp_path}/\\udcff.jsonl",
+        "in\\0memory",
+    ]
+
+
 def test_a_file_that_is_open_is_read_from_where_it_is_and_left_open(memory_place: Place) -> None:
     file = io.BytesIO(as_lines(THREE))
     file.readline()

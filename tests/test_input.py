@@ -82,6 +82,12 @@ def test_two_pretty_printed_objects_are_lines() -> None:
     assert contents(b'{\n"a":1\n}\n{\n"b":2\n}') == [b"{", b'"a":1', b"}", b"{", b'"b":2', b"}"]
 
 
+def test_lines_are_not_held_back_behind_what_was_one_object() -> None:
+    given = iter([b'{\n"a":1\n}\n', *[b'{"b":2}\n'] * 100])
+    assert next(iter(read_items(given, source="test"))) == Item(b"{", "test", 1, 1, None)
+    assert len(list(given)) > 95, "read on only until it was clear"
+
+
 def test_a_broken_first_line_does_not_swallow_the_next() -> None:
     assert contents(b'{"id": 1, "createdAt"\n{"a":1}\n{"b":2}') == [b'{"id": 1, "createdAt"', b'{"a":1}', b'{"b":2}']
 
