@@ -44,6 +44,11 @@ def time_limit(seconds: float) -> Iterator[TimeLimit]:
         _limit.reset(token)
 
 
+def limit_of_block() -> TimeLimit | None:
+    """The limit of the block that this is called in, where there is one."""
+    return _limit.get()
+
+
 def limit_here(seconds: float) -> TimeLimit:
     """The limit of the block that this is called in; where there is none, so many seconds from now."""
     return _limit.get() or TimeLimit.of(seconds)

@@ -1,4 +1,4 @@
-"""No question to PostgreSQL hangs: it ends by itself, whether the server is busy, stopped or gone without a word."""
+"""No question hangs: it ends by itself, whether the server is busy, stopped or gone without a word."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import psycopg
@@ -17,8 +17,10 @@ import pytest
 
 from domain import EventStore
 from domain.databases import open_database
+from domain.databases.sqlite import SQLiteDatabase
 from domain.errors import ReadModelBehind, StorageError, StorageUnavailable
 from domain.settings import locate
+from domain.time_limit import time_limit
 from projections import Schedules
 from projections.cli import run
 from tests.builders import as_json, envelope
@@ -149,6 +151,19 @@ def test_the_wait_for_a_position_and_the_question_have_one_timeout(filled_place:
         schedules.talent("talent-1", at_least=2, timeout=0.3)
     with locked(filled_place, "serving"), pytest.raises(StorageUnavailable, match="no answer"):
         schedules.talent("talent-1", at_least=2, timeout=0.3)
+
+
+ENDLESS = "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number) SELECT count(*) FROM number"
+
+
+def test_a_question_to_sqlite_that_takes_too_long_ends_and_the_next_one_is_answered(sqlite_place: Place) -> None:
+    sqlite_place.projector()
+    with closing(SQLiteDatabase(sqlite_place.url.removeprefix("sqlite:///"))) as database:
+        for asking in (database.reading, database.snapshot):
+            with pytest.raises(StorageUnavailable, match="no answer in time"), time_limit(0.1), asking() as cursor:
+                cursor.execute(ENDLESS).fetchall()
+        with database.reading() as cursor:
+            assert cursor.execute("SELECT 1").fetchall() == [(1,)]
 
 
 def test_an_append_takes_as_long_as_it_must(filled_place: Place) -> None:

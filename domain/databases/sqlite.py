@@ -22,10 +22,12 @@ from domain.databases.sqlite_pool import (
     connect,
 )
 from domain.errors import NotInstalled, StorageError, StorageUnavailable
-from domain.time_limit import TIMEOUT_SECONDS_DEFAULT
+from domain.time_limit import TIMEOUT_SECONDS_DEFAULT, limit_of_block
 
 LOCK_SECONDS_MAX: Final = 60
 _POLL_SECONDS: Final = 0.02
+_INSTRUCTIONS_A_LOOK: Final = 100_000
+"""So many instructions of SQLite's machine, a few milliseconds, go by between two looks at the clock."""
 
 
 class SQLiteDatabase:
@@ -49,13 +51,13 @@ class SQLiteDatabase:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
         """A cursor for one statement. Each statement is a snapshot of its own."""
-        with self._translated(), self._pool.connection() as connection:
+        with self._translated(), self._pool.connection() as connection, _bounded(connection):
             yield connection.cursor()
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Cursor]:
         """A cursor whose statements all see one snapshot."""
-        with self._translated(), self._pool.connection() as connection:
+        with self._translated(), self._pool.connection() as connection, _bounded(connection):
             connection.execute("BEGIN")
             yield connection.cursor()
 
@@ -142,8 +144,24 @@ class SQLiteDatabase:
             ),
             sqlite3.SQLITE_IOERR: StorageUnavailable(f"the database {self.path} cannot be read or written: {error}"),
             sqlite3.SQLITE_BUSY: self._locked(),
+            sqlite3.SQLITE_INTERRUPT: StorageUnavailable(f"the database {self.path} gave no answer in time"),
         }
         return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+@contextmanager
+def _bounded(connection: Connection) -> Iterator[None]:
+    """Ends what is asked in the block when its time is up, where it is a question with a time limit."""
+    limit = limit_of_block()
+    if limit is None:
+        yield
+        return
+    deadline = time.monotonic() + limit.left
+    connection.set_progress_handler(lambda: time.monotonic() >= deadline, _INSTRUCTIONS_A_LOOK)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
 
 
 def _connect(path: str, uri: str) -> Connection:
