@@ -6,14 +6,15 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 import typer
 import typer.main
+from typer.completion import shell_complete
 from typer.exceptions import TyperException
 
 from domain.errors import AppointmentsError, InputUnreadable, StorageError, UsageError
-from projections.commands import asking, feeding, operating, rebuilding
+from projections.commands import about, asking, feeding, operating, rebuilding
 from projections.commands.exits import EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
 from projections.interruption import Interrupted, raised_as_interrupted
 from projections.schedule import Side
@@ -23,10 +24,14 @@ UNUSABLE: Final = (UsageError, StorageError, InputUnreadable)
 
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
     help="Appointment schedules of talents and coaches, projected from published envelopes.",
 )
+
+COMPLETION: Final = "_APPOINTMENTS_COMPLETE"
+"""The variable in which the shell's completion script asks."""
+
 
 COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
     ("init", operating.init, "init --db sqlite:///appointments.db"),
@@ -51,6 +56,7 @@ COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
 for name, function, example in COMMANDS:
     app.command(name, epilog=f"Example: appointments {example}")(function)
 app.add_typer(operating.quarantine, name="quarantine")
+app.callback()(about.before_the_command)
 
 
 def main() -> None:
@@ -95,12 +101,14 @@ def _run_to_the_end(arguments: Sequence[str]) -> int:
 
 
 def _run(arguments: Sequence[str]) -> int:
-    command = typer.main.get_command(app)
+    command = _with_whole_summaries(typer.main.get_command(app))
+    if COMPLETION in os.environ:
+        return shell_complete(command, {}, "appointments", COMPLETION, os.environ[COMPLETION])
     try:
         with command.make_context("appointments", list(arguments)) as context:
             command.invoke(context)
-    except typer.Exit as error:
-        return error.exit_code
+    except (typer.Exit, SystemExit) as error:  # what shows or installs the completion ends by the second
+        return error.exit_code if isinstance(error, typer.Exit) else int(error.code or 0)
     except TyperException as error:
         message = error.format_message()
         if "\n" in message:  # a command of several, and none is named: this is the help
@@ -115,6 +123,13 @@ def _run(arguments: Sequence[str]) -> int:
             return error.exit_status
         return EXIT_UNUSABLE if isinstance(error, UNUSABLE) else EXIT_FOUND
     return 0
+
+
+def _with_whole_summaries(command: Any) -> Any:
+    """A command whose list of commands says of each the whole first sentence, where it would cut it."""
+    for one in getattr(command, "commands", {}).values():
+        one.short_help = _with_whole_summaries(one).help
+    return command
 
 
 def _notes(error: BaseException) -> list[str]:

@@ -8,14 +8,17 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from io import TextIOWrapper
 from typing import Any, Final
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
+from rich.containers import Lines
 from rich.filesize import decimal
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
@@ -26,6 +29,11 @@ PLAIN_WIDTH: Final = 160
 """The width of tables where there is neither a terminal to fit nor $COLUMNS."""
 
 PLAIN_WIDTH_MIN: Final = 60
+
+_WIDTH_MAX: Final = 100_000
+"""Wider than any answer."""
+
+_WORD: Final = re.compile(r"\S+\s*")
 
 _PLAIN_TWINS: Final = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "œ": "oe", "Œ": "OE", "\u202f": " "}
@@ -67,11 +75,60 @@ def discard_output() -> None:
 
 
 def show(out: Console, what: RenderableType) -> None:
-    """Prints without the blanks that pad a table's last column."""
+    """Prints without the blanks that pad a table's last column; a table too wide for its words as a list."""
+    if isinstance(what, Table) and _words_width(out, what) > out.width:
+        show_lines(out, _records(what, out.width))
+        return
     with out.capture() as capture:
         out.print(what)
     out.file.write("".join(f"{line.rstrip()}\n" for line in capture.get().splitlines()))
     out.file.flush()
+
+
+def show_lines(out: Console, lines: Iterable[Text]) -> None:
+    """Prints lines as long as they are: where one is longer than the terminal, that wraps it, and copies it whole."""
+    for line in lines:
+        line.rstrip()
+        out.print(line, soft_wrap=True)
+
+
+def words_wrapped(words: Text, width: int) -> Lines:
+    """The lines of a text wrapped between words; a longer word stays whole."""
+    breaks, used = [], 0
+    for word in _WORD.finditer(words.plain):
+        if used and used + cell_len(word[0].rstrip()) > width:
+            breaks.append(word.start())
+            used = 0
+        used += cell_len(word[0])
+    return words.divide(breaks)
+
+
+def _words_width(out: Console, table: Table) -> int:
+    """How wide a table is that breaks no word."""
+    options = out.options.update(max_width=_WIDTH_MAX)
+    return Measurement.get(out, options, table).minimum
+
+
+def _records(table: Table, width: int) -> Iterator[Text]:
+    """The rows of a table one below the other: each cell after its heading, or beneath the first where none shows."""
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        for number, (column, cell) in enumerate(zip(table.columns, cells, strict=True)):
+            parts = [part for part in _texts(cell) if part]
+            indent = 0 if table.show_header or number == 0 else 4
+            if table.show_header and parts:
+                yield Text(f"{column.header}", style="bold")
+                indent = 4
+            for part in parts:
+                for line in words_wrapped(part, width - indent):
+                    yield Text.assemble(" " * indent, line)
+
+
+def _texts(cell: RenderableType) -> Iterator[Text]:
+    if isinstance(cell, Group):
+        for part in cell.renderables:
+            yield from _texts(part)
+    else:
+        yield cell if isinstance(cell, Text) else Text(str(cell))
 
 
 def complain(message: str) -> None:

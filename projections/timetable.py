@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime, tzinfo
 from itertools import groupby
 from typing import Final
 
-from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 
 from domain.appointment import Appointment
 from domain.envelope import Status
 from projections.answers import AppointmentAnswer, Schedule
 from projections.schedule import Side, span_of
-from projections.terminal import console, plain_table, show, stacked, status_text, text
-from projections.times import local
+from projections.terminal import (
+    console,
+    plain_table,
+    show,
+    show_lines,
+    stacked,
+    status_text,
+    text,
+    words_wrapped,
+)
+from projections.times import local, zone_label
 
-_COLUMNS: Final = (13, 7, 8)
-"""The widths of the time, the duration and the status."""
+_INDENT: Final = 36
+"""Where the details of an appointment begin: beside its time, duration and status."""
+
+_INDENT_NARROW: Final = 4
+"""Where they begin, beneath its time, on a terminal on which an id would not fit beside it."""
+
+NARROW: Final = 80
+"""Below this width the details stand beneath."""
 
 WIDE: Final = 140
-"""From this width on an appointment takes one line instead of two."""
+"""From this width on the counterpart and the id share a line."""
 
 
 def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
@@ -31,11 +44,13 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
     title = f"{schedule.side.capitalize()} {schedule.owner_id}"
     as_of = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
     out.print(text(title, "bold"), Text(as_of), sep="", soft_wrap=True)
+    out.print(Text(f"Times in {zone_label(zone)}", style="dim"), soft_wrap=True)
     if not len(schedule):
         out.print("No appointments." if as_of == "" else "No appointments were known then.")
     for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
         out.print(Text(f"\n{day}", style="bold underline"))
-        show(out, Padding(_timetable(out, schedule.side, list(appointments), zone), (0, 0, 0, 2)))
+        for one in appointments:
+            show_lines(out, _entry(out.width, schedule.side, one, zone))
     lag = f", {schedule.lag:,} behind the event store" if schedule.lag else ""
     count = f"{_counted(schedule)}. " if len(schedule) else ""
     out.print(f"\n{count}Position {schedule.position:,}{lag}, generation {schedule.generation}.")
@@ -43,19 +58,36 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
         out.print(f"More: --after {schedule.next}", soft_wrap=True)
 
 
-def _timetable(out: Console, side: Side, appointments: list[Appointment], zone: tzinfo | None) -> RenderableType:
-    """The appointments of one day; with fixed columns, so that the days stand in line."""
-    is_wide = out.width >= WIDE
-    table = Table.grid(padding=(0, 2, 0, 0))
-    rest = out.width - sum(_COLUMNS) - 2 * (len(_COLUMNS) + 1)
-    for column in (*_COLUMNS, *((rest - 44 - 38 - 2 * 2, 44, 38) if is_wide else (rest,))):
-        table.add_column(width=column, overflow="fold")
-    for one in appointments:
-        counterpart = text(f"{side.other} {side.other.owner_of(one)}", "dim")
-        details: list[RenderableType] = [_headline(one), counterpart, text(one.id, "dim")]
-        cells = details if is_wide else [Group(*details)]
-        table.add_row(_hours(one, zone), _duration(one), status_text(one.status), *cells)
-    return table
+def _entry(width: int, side: Side, one: Appointment, zone: tzinfo | None) -> Iterator[Text]:
+    """The lines of one appointment: words are wrapped to the width, while an id and a reason stay whole."""
+    head = Text.assemble(f"  {_hours(one, zone):<13}  {_duration(one):<7}  ", status_text(one.status))
+    details = _details(side, one, is_wide=width >= WIDE)
+    if width < NARROW:
+        yield head
+        yield from _indented(details, _INDENT_NARROW, width)
+        return
+    first, *rest = _indented(details, _INDENT, width)
+    head.pad_right(_INDENT - len(head))
+    yield Text.assemble(head, first[_INDENT:])
+    yield from rest
+
+
+def _details(side: Side, one: Appointment, *, is_wide: bool) -> Iterator[Text]:
+    yield _headline(one)
+    if one.status is Status.CANCELED and one.cancelation_explanation:
+        yield text(one.cancelation_explanation, "yellow")
+    counterpart, own = text(f"{side.other} {side.other.owner_of(one)}", "dim"), text(one.id, "dim")
+    if is_wide:
+        counterpart.append("  ")
+        yield counterpart.append_text(own)
+    else:
+        yield from (counterpart, own)
+
+
+def _indented(details: Iterator[Text], indent: int, width: int) -> Iterator[Text]:
+    for detail in details:
+        for line in words_wrapped(detail, width - indent):
+            yield Text.assemble(" " * indent, line)
 
 
 def _headline(one: Appointment) -> Text:

@@ -221,7 +221,9 @@ def test_without_a_zone_the_clocks_are_the_machines(
 
 
 def test_an_empty_answer_is_said_in_words(shown: Callable[..., str]) -> None:
-    assert shown("talent", "nobody", after=[]) == ("Talent nobody\nNo appointments.\n\nPosition 0, generation 1.\n")
+    assert shown("talent", "nobody", "--tz", "UTC", after=[]) == (
+        "Talent nobody\nTimes in UTC\nNo appointments.\n\nPosition 0, generation 1.\n"
+    )
     assert "No appointments were known then." in shown("coach", COACH, "--as-of", "2001-01-01", after=[])
     assert shown("talents", after=[]) == "No talent has an appointment.\n"
     assert shown("conflicts", "--talent", TALENT, after=[]) == "No conflicts.\n"

@@ -33,7 +33,7 @@ from projections.queries import Schedules
 from projections.questions import Filters
 from projections.schedule import Side
 from projections.terminal import console, plain_table, print_bytes, print_json, show, stacked, status_text, text
-from projections.times import local, time_of, zone_named
+from projections.times import local, time_of, zone_label, zone_named
 from projections.timetable import clock, hours, print_appointment, print_schedule
 
 
@@ -275,7 +275,12 @@ def conflicts(
     for one in found:
         day = local(one.start, zone).date()
         table.add_row(str(day), hours(one.start, one.end, zone), stacked(one.first.id, one.second.id))
-    show(console(), table if len(found) else "No conflicts.")
+    out = console()
+    if not len(found):
+        out.print("No conflicts.")
+        return
+    show(out, table)
+    out.print(f"Times in {zone_label(zone)}.", soft_wrap=True)
 
 
 def figures(
