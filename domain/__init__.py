@@ -1,7 +1,7 @@
 """What happened: envelopes, the appointments they tell of, and the event store that keeps them."""
 
 from domain.appointment import Appointment, LifecycleStep
-from domain.door import read_envelope
+from domain.contract import read_envelope
 from domain.envelope import (
     AppointmentType,
     CancelationReason,
@@ -33,10 +33,10 @@ from domain.errors import (
 )
 from domain.event_store import AppendReport, EventStore
 from domain.identifiers import AppointmentId, CoachId, EventId, Generation, Position, TalentId
-from domain.input import BinaryFile, Input
-from domain.items import PAUSE, Item, Pause
+from domain.input.files import BinaryFile, Input
+from domain.input.items import PAUSE, Item, Pause
 from domain.quarantine import Quarantine, RetryReport
-from domain.recorders.base import AppendTransaction, QuarantinedItem, Recorder, Refused, StoredEnvelope
+from domain.storage.base import AppendTransaction, QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 __all__ = [
     "PAUSE",

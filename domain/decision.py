@@ -9,9 +9,9 @@ from decimal import Decimal, InvalidOperation
 
 from domain.envelope import Envelope, EnvelopeRefused, RefusalCode
 from domain.identifiers import EventId
-from domain.items import Item
+from domain.input.items import Item
 from domain.quarantine import refused_by
-from domain.recorders.base import Refused, StoredEnvelope
+from domain.storage.base import Refused, StoredEnvelope
 
 
 class StoredTextUnreadable(Exception):  # noqa: N818 - named after what went wrong

@@ -13,19 +13,18 @@ from uuid import UUID
 from eventsourcing.utils import register_topic
 
 from domain.arguments import identifier, positive_number, whole_number
-from domain.batches import EnvelopeInput, batches, check_iterable
-from domain.databases import Database, Installation
+from domain.contract import read_envelope
 from domain.decision import Decision, decide
-from domain.door import read_envelope
+from domain.decoding import read_recorded
 from domain.envelope import EVENT_ID_MAX, Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.input import BinaryFile, Input, open_input
-from domain.items import ITEM_BYTES_MAX, Item, Pause
+from domain.input.batches import EnvelopeInput, batches, check_iterable
+from domain.input.files import BinaryFile, Input, open_input
+from domain.input.items import ITEM_BYTES_MAX, Item, Pause
 from domain.quarantine import Quarantine, is_too_large, refused_by
-from domain.recorded import read_recorded
-from domain.recorders import recorder_of
-from domain.recorders.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
+from domain.storage import Database, Installation, recorder_of
+from domain.storage.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 TOPIC: Final = "VCSessionScheduledEvent.v1"
 """The name under which a payload of version 1 is stored. Never a Python path, so code may move."""

@@ -11,8 +11,8 @@ from typing import Final
 from domain.arguments import whole_number
 from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.errors import QuarantinedItemNotFound
-from domain.items import Item
-from domain.recorders.base import QuarantinedItem, Recorder, Refused
+from domain.input.items import Item
+from domain.storage.base import QuarantinedItem, Recorder, Refused
 
 _NUMBER_MAX: Final = 2**63 - 1
 

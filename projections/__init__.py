@@ -1,23 +1,23 @@
 """What we know now: the projector, the read models of talents and coaches, and the questions to ask them."""
 
-from projections.answers import AppointmentAnswer, Owners, Schedule, Stamped
-from projections.changes import Change, Changes
-from projections.conflicts import Conflict, Conflicts
-from projections.figures import Figures
-from projections.history import FieldChange, History, RevisionChange
-from projections.old_generations import DroppedGenerations, drop_old
 from projections.projector import Projector
-from projections.queries import Schedules
-from projections.rebuild import (
+from projections.queries.changes import Change, Changes
+from projections.queries.conflicts import Conflict, Conflicts
+from projections.queries.figures import Figures
+from projections.queries.history import FieldChange, History, RevisionChange
+from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, Stamped
+from projections.queries.schedules import Schedules
+from projections.rebuilding.old_generations import DroppedGenerations, drop_old
+from projections.rebuilding.rebuild import (
     DifferencesFound,
     Progress,
     RebuildReport,
     rebuild,
     rollback,
 )
-from projections.schedule import Side
+from projections.rebuilding.verification import Difference, Verification, verification, verify
+from projections.rows import Side
 from projections.stores.base import OwnerCounts
-from projections.verify import Difference, Verification, verification, verify
 
 __all__ = [
     "AppointmentAnswer",

@@ -1,5 +1,5 @@
 """`python -m projections` is `appointments`."""
 
-from projections.cli import main
+from projections.cli.app import main
 
 main()

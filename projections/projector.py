@@ -11,12 +11,12 @@ from typing import Final
 
 from domain.appointment import FoldedAppointment, current_fold_version, fold
 from domain.arguments import optional, stop_event, whole_number
-from domain.databases import Database, Installation
 from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.recorders.base import StoredEnvelope
-from projections.schedule import Rows, folded_from, rows_of
+from domain.storage import Database, Installation
+from domain.storage.base import StoredEnvelope
+from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import Turn
 

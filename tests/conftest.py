@@ -15,17 +15,17 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 
 from domain import EventStore
-from domain.databases import open_database
-from domain.settings import locate
+from domain.storage import open_database
+from domain.storage.location import locate
 from projections import Projector, Schedules
-from projections.cli import run
+from projections.cli.app import run
 from projections.stores import store_of
 from projections.stores.base import Store
-from projections.stores.memory import MemoryTurn
-from projections.stores.postgres_turn import PostgresTurn
-from projections.stores.sqlite_turn import SQLiteTurn
-from tests.pooler import PGBOUNCER
-from tests.postgres_server import PostgresServer, postgres_server
+from projections.stores.memory.store import MemoryTurn
+from projections.stores.postgres.unit_of_work import PostgresTurn
+from projections.stores.sqlite.unit_of_work import SQLiteTurn
+from tests.support.pooler import PGBOUNCER
+from tests.support.postgres_server import PostgresServer, postgres_server
 
 Ask = Callable[..., tuple[int, str, str]]
 """One command's exit status, output and complaints."""
@@ -192,7 +192,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """The projector's suite runs on partitioned tables and on a cluster too."""
     if "place" in metafunc.fixturenames:
         places: list[object] = ["memory", "sqlite", "postgres"]
-        if metafunc.module.__name__ == "tests.test_projector":
+        if metafunc.module.__name__ == "tests.projections.test_projector":
             places.append("partitioned")
             if "CITUS_DSN" in os.environ:
                 places.append(pytest.param("citus", marks=pytest.mark.citus))

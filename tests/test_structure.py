@@ -6,13 +6,12 @@ import ast
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 import pytest
 
 import domain
+from tests import ROOT
 
-ROOT = Path(__file__).parent.parent
 SOURCES = {
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
     for package in ("domain", "projections")
@@ -22,21 +21,21 @@ TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in
 
 # Which modules may know a library; a name ends with a dot where everything below it is meant.
 ALLOWED = {
-    "psycopg": ("domain.databases.postgres", "domain.recorders.postgres", "projections.stores.postgres"),
-    "sqlite3": ("domain.databases.sqlite", "domain.recorders.sqlite", "projections.stores.sqlite"),
-    "eventsourcing": ("domain.databases.", "domain.recorders.", "domain.event_store"),
-    "pydantic": ("domain.envelope", "domain.door"),
-    "pydantic_core": ("domain.envelope", "domain.door"),
+    "psycopg": ("domain.storage.postgres.", "projections.stores.postgres."),
+    "sqlite3": ("domain.storage.sqlite.", "projections.stores.sqlite."),
+    "eventsourcing": ("domain.storage.", "domain.event_store"),
+    "pydantic": ("domain.envelope", "domain.contract"),
+    "pydantic_core": ("domain.envelope", "domain.contract"),
     "msgspec": (
-        "domain.recorded",
+        "domain.decoding",
         "domain.appointment",
-        "projections.schedule",
-        "projections.sample",
-        "projections.verify",
+        "projections.rows",
+        "projections.cli.sample",
+        "projections.rebuilding.verification",
     ),
-    "typer": ("projections.cli", "projections.commands."),
-    "rich": ("projections.terminal", "projections.timetable", "projections.commands."),
-    "icalendar": ("projections.calendar",),
+    "typer": ("projections.cli.",),
+    "rich": ("projections.cli.",),
+    "icalendar": ("projections.queries.calendar",),
 }
 
 

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from domain.databases import Database
+from domain.storage import Database
 from projections.stores.base import Store
-from projections.stores.building import Builder
+from projections.stores.generations import Builder
 
 
 def store_of(database: Database) -> Store:
     """The adapter of the read models in an opened database."""
-    from domain.databases.memory import MemoryDatabase
-    from domain.databases.sqlite import SQLiteDatabase
+    from domain.storage.memory.database import MemoryDatabase
+    from domain.storage.sqlite.database import SQLiteDatabase
 
     if isinstance(database, MemoryDatabase):
-        from projections.stores.memory import MemoryStore
+        from projections.stores.memory.store import MemoryStore
 
         return MemoryStore(database)
     if isinstance(database, SQLiteDatabase):
-        from projections.stores.sqlite import SQLiteStore
+        from projections.stores.sqlite.store import SQLiteStore
 
         return SQLiteStore(database)
-    from domain.databases.postgres import PostgresDatabase
-    from projections.stores.postgres import PostgresStore
+    from domain.storage.postgres.database import PostgresDatabase
+    from projections.stores.postgres.store import PostgresStore
 
     assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
     return PostgresStore(database)
@@ -29,19 +29,19 @@ def store_of(database: Database) -> Store:
 
 def builder_of(database: Database) -> Builder:
     """What makes generations of the read models in an opened database."""
-    from domain.databases.memory import MemoryDatabase
-    from domain.databases.sqlite import SQLiteDatabase
+    from domain.storage.memory.database import MemoryDatabase
+    from domain.storage.sqlite.database import SQLiteDatabase
 
     if isinstance(database, MemoryDatabase):
-        from projections.stores.memory_building import MemoryBuilder
+        from projections.stores.memory.generations import MemoryBuilder
 
         return MemoryBuilder(database)
     if isinstance(database, SQLiteDatabase):
-        from projections.stores.sqlite_building import SQLiteBuilder
+        from projections.stores.sqlite.generations import SQLiteBuilder
 
         return SQLiteBuilder(database)
-    from domain.databases.postgres import PostgresDatabase
-    from projections.stores.postgres_building import PostgresBuilder
+    from domain.storage.postgres.database import PostgresDatabase
+    from projections.stores.postgres.generations import PostgresBuilder
 
     assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
     return PostgresBuilder(database)

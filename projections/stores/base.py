@@ -15,8 +15,8 @@ from threading import Event
 from typing import Final, NamedTuple, Protocol
 
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.recorders.base import StoredEnvelope
-from projections.schedule import AppointmentRow, Rows, ScheduleRow, Side
+from domain.storage.base import StoredEnvelope
+from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 
 UNDATED_SORT_KEY: Final = 2**63 - 1
 """Sorts an appointment without a date last, in both directions."""

@@ -25,7 +25,7 @@ from tests.benchmarks.feeding import feeding
 from tests.benchmarks.figures import Benchmark, Figure
 from tests.benchmarks.memory import memory, rebuild_memory
 from tests.benchmarks.rebuilding import rebuilding
-from tests.postgres_server import postgres_server
+from tests.support.postgres_server import postgres_server
 
 PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
     "feeding": feeding,

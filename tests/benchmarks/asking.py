@@ -12,10 +12,10 @@ from typing import Any
 import psycopg
 
 from domain import EventStore
-from domain.recorded import read_recorded
+from domain.decoding import read_recorded
 from projections import Projector, Schedules
-from projections.sample import sample_envelopes
-from projections.schedule import appointment_from
+from projections.cli.sample import sample_envelopes
+from projections.rows import appointment_from
 from tests.benchmarks.figures import Benchmark, Figure, percentile_99, planted, timed
 
 TIMES = 300

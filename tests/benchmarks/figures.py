@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
-from projections.sample import sample_envelopes
-from tests.builders import as_json, envelope
+from projections.cli.sample import sample_envelopes
+from tests.support.builders import as_json, envelope
 
 _numbers = itertools.count(1)
 

@@ -21,7 +21,7 @@ from psycopg.sql import SQL, Identifier
 from domain import Envelope, read_envelope
 from domain.appointment import fold
 from domain.identifiers import Position
-from projections.schedule import Side, folded_from, rows_of
+from projections.rows import Side, folded_from, rows_of
 from tests.benchmarks.figures import seconds_of
 
 

@@ -6,14 +6,14 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 
-from projections.sample import sample_envelopes
+from projections.cli.sample import sample_envelopes
 from tests.benchmarks.figures import Benchmark, Figure
 
 # The peak that the system reports of a child includes what its parent was before it became another program.
 MEASURED = r"""
 import re, resource, sys
 from pathlib import Path
-from projections.cli import run
+from projections.cli.app import run
 status = run(sys.argv[1:])
 own = int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
 print(max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss))

@@ -11,7 +11,7 @@ import psycopg
 
 from domain import EventStore
 from projections import Projector, RebuildReport, rebuild
-from projections.sample import sample_envelopes
+from projections.cli.sample import sample_envelopes
 from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, seconds_of
 from tests.benchmarks.library import run_projection, save_each
 

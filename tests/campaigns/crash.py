@@ -32,7 +32,7 @@ from projections import Schedules
 from tests.campaigns.material import ITEM_BYTES_MAX, Material, make_material
 from tests.campaigns.processes import end_on_sigterm, start_module
 from tests.campaigns.verdict import Verdict, expected_report, judge, stored_texts
-from tests.postgres_server import PostgresServer, postgres_server
+from tests.support.postgres_server import PostgresServer, postgres_server
 
 WRITERS = ["writer-1", "writer-2"]
 WORKERS = [*WRITERS, "follower-1", "follower-2", "rebuilder-1", "reader-1", "reader-2"]

@@ -4,8 +4,8 @@
     python -m tests.campaigns.fuzz --seconds 1500 --seed 1
 
 It begins with the files of tests/data/fuzz_corpus. A finding is printed with the input that shows it, and the exit
-status is then 1. Beside the oracle of `tests/every_byte.py` it asks the door about bytes, text and object, and folds
-in several orders.
+status is then 1. Beside the oracle of `tests/support/every_byte.py` it asks about bytes, text and object,
+and folds in several orders.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from tests import DATA
 from tests.campaigns.processes import end_on_sigterm
 
-CORPUS = Path(__file__).parent.parent / "data" / "fuzz_corpus"
+CORPUS = DATA / "fuzz_corpus"
 INPUT_BYTES_MAX = 4096
 INPUT_SECONDS_MAX = 30
 MEMORY_MIB_MAX = 2048
@@ -42,7 +43,7 @@ WORDS = (
 def check(content: bytes) -> None:
     """Asserts everything; how the input is cut, and what is too large, depend on the input alone."""
     from domain import EventStore
-    from tests.every_byte import check_bytes, check_door, check_fold
+    from tests.support.every_byte import check_bytes, check_door, check_fold
 
     digest = zlib.crc32(content)
     with EventStore.open("memory:fuzz") as events:
@@ -77,8 +78,8 @@ def search(folder: Path, *, seconds: int, seed: int) -> None:
     """Searches in this process, which ends with the search."""
     import atheris
 
-    with atheris.instrument_imports(include=["domain", "projections.commands.explaining"]):
-        import tests.every_byte  # noqa: F401
+    with atheris.instrument_imports(include=["domain", "projections.cli.explanation"]):
+        import tests.support.every_byte  # noqa: F401
 
     grown = folder / "corpus"
     grown.mkdir(parents=True)

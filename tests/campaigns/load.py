@@ -31,7 +31,7 @@ from domain import EventStore
 from projections import Projector, Schedules, verify
 from tests.campaigns.load_workers import READERS, TALENTS, WRITERS, seen
 from tests.campaigns.processes import end_on_sigterm, start_module
-from tests.postgres_server import postgres_server
+from tests.support.postgres_server import postgres_server
 
 SETTINGS = {"max_wal_size": "512MB", "min_wal_size": "80MB"}
 WORKERS = [*(f"writer-{n}" for n in range(2)), *(f"reader-{n}" for n in range(2))]

@@ -25,8 +25,8 @@ from typing import Any
 
 from domain import EventStore
 from projections import Schedules
-from projections.answers import Schedule
-from tests.builders import envelope
+from projections.queries.schedule import Schedule
+from tests.support.builders import envelope
 
 WRITERS = 8
 READERS = 20

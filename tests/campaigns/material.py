@@ -14,7 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Literal
 
-from projections.sample import sample_envelopes
+from projections.cli.sample import sample_envelopes
 
 ITEM_BYTES_MAX = 20_000
 

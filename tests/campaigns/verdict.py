@@ -13,11 +13,11 @@ from domain import EventStore
 from domain.errors import StorageError
 from domain.event_store import AppendReport
 from domain.identifiers import Position
-from domain.items import TOO_LARGE_BYTES_KEPT
+from domain.input.items import TOO_LARGE_BYTES_KEPT
 from projections import Schedules, verify
 from tests.campaigns.material import Material
-from tests.readmodels import check_read_models
-from tests.reference import as_plain, expected_appointment, expected_schedule, histories
+from tests.support.readmodels import check_read_models
+from tests.support.reference import as_plain, expected_appointment, expected_schedule, histories
 
 
 @dataclass

@@ -26,9 +26,9 @@ from domain import EventStore
 from domain.errors import NotInstalled, StorageUnavailable
 from domain.identifiers import Position
 from projections import Schedules
-from projections.cli import run
+from projections.cli.app import run
 from tests.campaigns.material import ITEM_BYTES_MAX
-from tests.reference import as_plain, expected_schedule
+from tests.support.reference import as_plain, expected_schedule
 
 
 class Worker:

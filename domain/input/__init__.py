@@ -1,0 +1,1 @@
+"""Files and pipes, read into items, each of which should be one envelope."""

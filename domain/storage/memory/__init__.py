@@ -1,0 +1,1 @@
+"""An installation in memory, shared by name within one process."""

@@ -1,0 +1,90 @@
+"""What a `memory:NAME` holds: the library's in-memory recorder and what lies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Condition, Event, Lock, RLock
+from typing import Any
+from uuid import uuid4
+
+from eventsourcing.popo import POPOApplicationRecorder
+
+from domain.errors import StorageError
+from domain.identifiers import EventId, Position
+from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
+
+
+class MemoryContents:
+    """What all who opened one name share."""
+
+    def __init__(self) -> None:
+        self.users = 0
+        self.lock = RLock()
+        self.changed = Condition(self.lock)
+        self.changes = 0
+        self.epoch = uuid4().hex
+        self.events = POPOApplicationRecorder()
+        self.positions: dict[EventId, Position] = {}
+        self.quarantine: dict[int, Any] = {}
+        self.quarantine_number = 0
+        self.read_models: Any = None
+
+    def notify(self) -> None:
+        """Wakes whoever waits for a change."""
+        with self.changed:
+            self.changes += 1
+            self.changed.notify_all()
+
+
+class MemoryDatabase:
+    """One opening of a `memory:NAME`, whose contents live while any opening of it is not closed."""
+
+    _shared: dict[str, MemoryContents] = {}  # noqa: RUF012 - shared by name is the point
+    _shared_lock = Lock()
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.place = f"memory:{name}"
+        self.timeout_seconds = TIMEOUT_SECONDS_DEFAULT
+        with self._shared_lock:
+            contents = self._shared.setdefault(name, MemoryContents())
+            contents.users += 1
+        self._contents: MemoryContents | None = contents
+
+    @property
+    def contents(self) -> MemoryContents:
+        """What lies under the name.
+
+        Raises:
+            StorageError: this opening was closed.
+        """
+        if (contents := self._contents) is None:
+            raise StorageError(f"the database memory:{self.name} was closed here; open it again", place=self.place)
+        return contents
+
+    def close(self) -> None:
+        """Ends this opening; the last one forgets everything. Harmless when repeated."""
+        with self._shared_lock:
+            contents, self._contents = self._contents, None
+            if contents is not None:
+                contents.users -= 1
+                if contents.users == 0:
+                    del self._shared[self.name]
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Recorder.waiter`."""
+        contents = self.contents
+        seen = contents.changes
+
+        def wait(stop: Event, seconds: float) -> None:
+            nonlocal seen
+            with contents.changed:
+                slices = max(1, round(seconds / 0.05))
+                while contents.changes == seen and not stop.is_set() and slices:
+                    contents.changed.wait(0.05)
+                    slices -= 1
+                seen = contents.changes
+
+        yield wait

@@ -1,0 +1,1 @@
+"""An installation in one schema of a PostgreSQL database: connections, and the event store's table."""

@@ -1,0 +1,271 @@
+"""The event store on PostgreSQL: the library's table, lock and notification, and a batched append of our own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC
+from importlib import resources
+from threading import Event
+from typing import Any, Final, cast
+
+from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
+from psycopg import Connection, Cursor
+from psycopg.rows import DictRow, dict_row, tuple_row
+
+from domain.envelope import Envelope, RefusalCode
+from domain.errors import NotInstalled
+from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope, check_tables_version
+from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
+
+EVENT_STORE_SQL: Final = (resources.files("domain.storage.postgres") / "event_store.sql").read_text("utf-8")
+
+_READ: Final = """
+    SELECT notification_id, originator_version, originator_id, topic, state
+    FROM (
+        SELECT batch.*, SUM(octet_length(state)) OVER (ORDER BY notification_id) - octet_length(state) AS bytes_before
+        FROM (
+            SELECT notification_id, originator_version, originator_id, topic, state
+            FROM {schema}.stored_events
+            WHERE notification_id > %(after)s
+            AND notification_id <= %(upto)s
+            ORDER BY notification_id
+            LIMIT %(limit)s
+        ) AS batch
+    ) AS measured
+    WHERE bytes_before < %(bytes_max)s
+    ORDER BY notification_id
+"""
+
+_STREAM: Final = """
+    SELECT notification_id, originator_version, originator_id, topic, state
+    FROM {schema}.stored_events
+    WHERE originator_id = %(appointment_id)s
+    ORDER BY originator_version
+"""
+
+_TABLES_VERSION: Final = "SELECT tables_version FROM {schema}.event_store WHERE singleton = 1"
+
+_RENEW_EPOCH: Final = "UPDATE {schema}.event_store SET epoch = gen_random_uuid()::text"
+
+_HEAD: Final = "SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events"
+
+_LOCK: Final = """
+    SET LOCAL lock_timeout = '{seconds}s';
+    LOCK TABLE {schema}.stored_events IN EXCLUSIVE MODE;
+    NOTIFY "{channel}"
+"""
+
+_STORED: Final = """
+    SELECT notification_id, originator_version, originator_id, topic, state
+    FROM {schema}.stored_events
+    WHERE originator_version = ANY(%(event_ids)b::bigint[])
+"""
+
+_COPY: Final = """
+    COPY {schema}.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)
+"""
+
+_SELECT_QUARANTINED: Final = """
+    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
+    FROM {schema}.quarantine
+    WHERE number = %(number)s
+"""
+
+_SELECT_QUARANTINE_PAGE: Final = """
+    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
+    FROM {schema}.quarantine
+    WHERE number > %(number)s
+    ORDER BY number
+    LIMIT 100
+"""
+
+_QUARANTINE: Final = """
+    INSERT INTO {schema}.quarantine AS item
+        (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
+    VALUES (
+        %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s, %(sha256)s,
+        %(event_id)s, %(appointment_id)s, 1
+    )
+    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + 1
+"""
+
+_DELETE_QUARANTINED: Final = """
+    DELETE FROM {schema}.quarantine WHERE number = %(number)s RETURNING count
+"""
+
+_REPLACE_QUARANTINED: Final = """
+    INSERT INTO {schema}.quarantine AS item
+        (number, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
+    OVERRIDING SYSTEM VALUE
+    VALUES (
+        %(number)s, %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s,
+        %(sha256)s, %(event_id)s, %(appointment_id)s, %(count)s
+    )
+    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + excluded.count
+"""
+
+
+def lock_and_notify(cursor: Cursor[Row], database: PostgresDatabase, channel: str) -> None:
+    """Keeps every other append out until this one commits, so that no reader can overtake it; then wakes readers."""
+    cursor.execute(database.statement(_LOCK, seconds=LOCK_SECONDS_MAX, channel=channel), binary=False)
+
+
+def copy_events(
+    cursor: Cursor[Row], database: PostgresDatabase, events: Sequence[tuple[str, int, str, bytes]]
+) -> None:
+    """Inserts events in their order; the table's sequence gives the positions."""
+    with cursor.copy(database.statement(_COPY)) as copy:
+        copy.set_types(("text", "int8", "text", "bytea"))
+        for event in events:
+            copy.write_row(event)
+
+
+def reading(
+    database: PostgresDatabase, *, after: Position, upto: Position, limit: int
+) -> tuple[bytes, dict[str, int]]:
+    """The statement and the parameters of `Recorder.read`."""
+    parameters = {"after": after, "upto": upto, "limit": limit, "bytes_max": READ_BYTES_MAX}
+    return database.statement(_READ), parameters
+
+
+class PostgresRecorder:
+    """See `Recorder`."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+        self.library_recorder: Final = PostgresApplicationRecorder(_LibraryDatastore(database))
+        self._channel = self.library_recorder.channel_name
+
+    def create(self) -> None:
+        """See `Recorder.create`."""
+        self._database.run_script(EVENT_STORE_SQL)
+
+    def check(self) -> None:
+        """See `Recorder.check`; tables of version 1 have no row that says so."""
+        try:
+            rows = self._database.fetch(self._database.statement(_TABLES_VERSION))
+        except NotInstalled:
+            self.head()  # raises when there is no event store at all
+            rows = []
+        check_tables_version(rows[0][0] if rows else 1)
+
+    def renew_epoch(self) -> None:
+        """See `Recorder.renew_epoch`."""
+        with self._database.writing() as cursor:
+            cursor.execute(self._database.statement(_RENEW_EPOCH))
+
+    @contextmanager
+    def appending(self) -> Iterator[_PostgresAppend]:
+        """See `Recorder.appending`."""
+        with self._database.writing() as cursor:
+            lock_and_notify(cursor, self._database, self._channel)
+            yield _PostgresAppend(self._database, cursor)
+
+    def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """See `Recorder.read`."""
+        statement, parameters = reading(self._database, after=after, upto=upto, limit=limit)
+        return [StoredEnvelope(*row) for row in self._database.fetch(statement, parameters)]
+
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        """See `Recorder.stream`."""
+        return [StoredEnvelope(*row) for row in self._fetch(_STREAM, {"appointment_id": appointment_id})]
+
+    def envelope(self, event_id: EventId) -> StoredEnvelope | None:
+        """See `Recorder.envelope`."""
+        rows = self._fetch(_STORED, {"event_ids": [event_id]})
+        return StoredEnvelope(*rows[0]) if rows else None
+
+    def head(self) -> Position:
+        """See `Recorder.head`."""
+        [[head]] = self._fetch(_HEAD)
+        return Position(head)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Recorder.waiter`."""
+        with self._database.waiter(self._channel) as wait:
+            yield wait
+
+    def quarantined(self) -> Iterator[QuarantinedItem]:
+        """See `Recorder.quarantined`."""
+        number = 0
+        while page := [_quarantined_item(row) for row in self._fetch(_SELECT_QUARANTINE_PAGE, {"number": number})]:
+            yield from page
+            number = page[-1].number
+
+    def quarantined_item(self, number: int) -> QuarantinedItem | None:
+        """See `Recorder.quarantined_item`."""
+        rows = self._fetch(_SELECT_QUARANTINED, {"number": number})
+        return _quarantined_item(rows[0]) if rows else None
+
+    def quarantine_count(self) -> int:
+        """See `Recorder.quarantine_count`."""
+        [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.quarantine")
+        return int(count)
+
+    def envelopes_count(self) -> int:
+        """See `Recorder.envelopes_count`."""
+        [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events")
+        return int(count)
+
+    def _fetch(self, template: str, parameters: dict[str, Any] | None = None) -> list[Row]:
+        return self._database.fetch(self._database.statement(template), parameters)
+
+
+class _LibraryDatastore(PostgresDatastore):
+    """What the library's recorder asks of a datastore, on the connections of this database."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__("", "", "", "", "", schema=database.schema, originator_id_type="text")
+        self._database = database
+
+    def register_type_adapters(self) -> None:
+        """Does nothing: the library's composite types serve inserts that this product does not use."""
+
+    @contextmanager
+    def get_connection(self) -> Iterator[Connection[DictRow]]:
+        """A connection whose rows are dictionaries."""
+        with self._database.connection() as connection:
+            lent = cast("Connection[DictRow]", connection)
+            lent.row_factory = dict_row
+            try:
+                yield lent
+            finally:
+                connection.row_factory = tuple_row
+
+
+class _PostgresAppend:
+    def __init__(self, database: PostgresDatabase, cursor: Cursor[Row]) -> None:
+        self._database = database
+        self._cursor = cursor
+
+    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
+        self._cursor.execute(self._database.statement(_STORED), {"event_ids": list(event_ids)})
+        return {row[1]: StoredEnvelope(*row) for row in self._cursor}
+
+    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
+        if envelopes:
+            events = [(one.snapshot.id, one.event_id, topic, one.text) for one in envelopes]
+            copy_events(self._cursor, self._database, events)
+
+    def quarantine(self, refused: Sequence[Refused]) -> None:
+        if refused:
+            self._cursor.executemany(self._database.statement(_QUARANTINE), [_quarantine_row(one) for one in refused])
+
+    def replace(self, number: int, refused: Refused | None) -> None:
+        row = self._cursor.execute(self._database.statement(_DELETE_QUARANTINED), {"number": number}).fetchone()
+        if row is not None and refused is not None:
+            parameters = {**_quarantine_row(refused), "number": number, "count": row[0]}
+            self._cursor.execute(self._database.statement(_REPLACE_QUARANTINED), parameters)
+
+
+def _quarantine_row(refused: Refused) -> dict[str, Any]:
+    return {name: getattr(refused, name) for name in Refused.__slots__}
+
+
+def _quarantined_item(row: Row) -> QuarantinedItem:
+    number, count, code, reason, source, line, received_at, *rest = row
+    refused = Refused(RefusalCode(code), reason, source, line, received_at.astimezone(UTC), *rest)
+    return QuarantinedItem(number, refused, count)

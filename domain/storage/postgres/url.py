@@ -1,0 +1,87 @@
+"""What a PostgreSQL URL says: the parameters of libpq, and one of ours."""
+
+from __future__ import annotations
+
+import math
+from typing import Final, NamedTuple
+from urllib.parse import unquote, urlsplit
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from domain.errors import StorageError
+from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
+
+CONNECT_SECONDS_MAX: Final = 10
+
+_DEFAULTS: Final = {
+    "application_name": "appointments",
+    "connect_timeout": str(CONNECT_SECONDS_MAX),
+    # A dead network is noticed within about a minute, whether it was being written to or only listened to.
+    "keepalives": "1",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "60000",
+}
+
+
+class PostgresUrl(NamedTuple):
+    """The libpq parameters, with this product's defaults for those not named, and the seconds a question may take."""
+
+    parameters: dict[str, str]
+    timeout_seconds: float
+
+    @classmethod
+    def read(cls, url: str) -> PostgresUrl:
+        """Reads a URL; `timeout=SECONDS` in its query is ours, 0 for no limit, and everything else is libpq's.
+
+        Raises:
+            StorageError: the URL cannot be read; the text repeats nothing of it.
+        """
+        place, _, query = url.partition("?")
+        options = [option.partition("=") for option in query.split("&") if option]
+        seconds = [unquote(value) for name, _, value in options if name == "timeout"]
+        theirs = "&".join("".join(option) for option in options if option[0] != "timeout")
+        parameters = _libpq_parameters(f"{place}?{theirs}" if theirs else place)
+        return cls(_DEFAULTS | parameters, _timeout(seconds[-1]) if seconds else TIMEOUT_SECONDS_DEFAULT)
+
+    @property
+    def place(self) -> str:
+        """The URL of the server and the database, without the user and whatever else it said."""
+        host = self.parameters.get("host", self.parameters.get("hostaddr", ""))
+        port = f":{self.parameters['port']}" if "port" in self.parameters else ""
+        server, socket = ("", f"?host={host}") if "/" in host else (host, "")
+        return f"postgresql://{server}{port}/{self.parameters.get('dbname', '')}{socket}"
+
+    def connecting_within(self, seconds: float) -> dict[str, str]:
+        """The same parameters for a connection that has so many seconds at most; libpq knows no less than two."""
+        own = self.parameters["connect_timeout"]
+        if own.isdecimal() and 0 < int(own) <= seconds:
+            return self.parameters
+        return self.parameters | ({} if seconds == math.inf else {"connect_timeout": str(max(math.ceil(seconds), 2))})
+
+
+def _libpq_parameters(url: str) -> dict[str, str]:
+    try:
+        parts = urlsplit(url)
+        is_readable = parts.netloc.count("@") <= 1 and "@" not in parts.path + parts.query and not parts.fragment
+        parameters = {name: str(value) for name, value in conninfo_to_dict(url).items()}
+    except (psycopg.Error, ValueError):
+        is_readable, parameters = False, {}
+    if not is_readable:
+        # The driver's own message may repeat a piece of a password that was not percent-encoded.
+        raise StorageError(
+            "the PostgreSQL URL cannot be read; special characters in the user and the password are percent-encoded"
+        )
+    return parameters
+
+
+def _timeout(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise StorageError("the PostgreSQL URL has a timeout that is not a number of seconds, as in ?timeout=30")
+    return seconds or math.inf

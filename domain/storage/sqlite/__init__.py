@@ -1,0 +1,1 @@
+"""An installation in one SQLite file: connections, and the event store's table."""

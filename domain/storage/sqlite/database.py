@@ -1,0 +1,223 @@
+"""One SQLite file: the one place that opens SQLite and translates its errors."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+from threading import Event
+from typing import Final
+from urllib.parse import quote
+
+from domain.errors import NotInstalled, StorageError, StorageUnavailable
+from domain.storage.sqlite.pool import (
+    Connection,
+    ForkedError,
+    Pool,
+    PoolClosedError,
+    WriterTimeoutError,
+    connect,
+)
+from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT, limit_of_block
+
+LOCK_SECONDS_MAX: Final = 60
+_POLL_SECONDS: Final = 0.02
+_INSTRUCTIONS_A_LOOK: Final = 100_000
+"""So many instructions of SQLite's machine, a few milliseconds, go by between two looks at the clock."""
+
+
+class SQLiteDatabase:
+    """One SQLite file and the connections of this process to it. Every driver error leaves it as a `StorageError`.
+
+    Safe in threads, and after a fork.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.place = f"sqlite:///{path}"
+        self.timeout_seconds = TIMEOUT_SECONDS_DEFAULT
+        absolute = Path(path).absolute()
+        self._uri = f"file:{quote(str(absolute))}?mode=rw"
+        self._pool = Pool(absolute.resolve(), partial(_connect, path, self._uri), lock_timeout=LOCK_SECONDS_MAX)
+
+    def close(self) -> None:
+        """Gives back every connection; harmless when repeated."""
+        self._pool.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Cursor]:
+        """A cursor for one statement. Each statement is a snapshot of its own."""
+        with self._translated(), self._pool.connection() as connection, _bounded(connection):
+            yield connection.cursor()
+
+    @contextmanager
+    def snapshot(self) -> Iterator[sqlite3.Cursor]:
+        """A cursor whose statements all see one snapshot."""
+        with self._translated(), self._pool.connection() as connection, _bounded(connection):
+            connection.execute("BEGIN")
+            yield connection.cursor()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Cursor]:
+        """A cursor in a transaction that holds the write lock; commits at the end, rolls back on any error.
+
+        The writers of this process take turns in the order in which they came. Readers never wait for them.
+        """
+        with self._translated(), self._pool.writing() as connection:
+            yield connection.cursor()
+
+    def run_script(self, sql: str) -> None:
+        """Runs statements that end in a semicolon at a line's end, in one transaction."""
+        with self.writing() as cursor:
+            for statement in sql.split(";\n"):
+                cursor.execute(statement)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Recorder.waiter`: asks `PRAGMA data_version`, which only says what others committed."""
+        with self._translated():
+            self._pool.check_open()
+            connection = _connect(self.path, self._uri)
+        try:
+            version = _data_version(connection)
+
+            def wait(stop: Event, seconds: float) -> None:
+                nonlocal version
+                with self._translated():
+                    for _ in range(max(1, round(seconds / _POLL_SECONDS))):
+                        now = _data_version(connection)
+                        if now != version or stop.wait(_POLL_SECONDS):
+                            version = now
+                            return
+
+            yield wait
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolClosedError as error:
+            raise StorageError(
+                f"the database {self.path} was closed here; open it again", place=self.place
+            ) from error
+        except ForkedError as error:
+            raise StorageError(
+                f"this process was forked while the database {self.path} was in use; nothing was stored by it",
+                place=self.place,
+            ) from error
+        except WriterTimeoutError as error:
+            raise self._locked() from error
+        except sqlite3.Error as error:
+            raise self._storage_error(error) from error
+
+    def _locked(self) -> StorageUnavailable:
+        return StorageUnavailable(
+            f"the database {self.path} was locked for more than {LOCK_SECONDS_MAX} s", place=self.place
+        )
+
+    def _storage_error(self, error: sqlite3.Error) -> StorageError:
+        explained = self._explained(error)
+        explained.place = self.place
+        return explained
+
+    def _explained(self, error: sqlite3.Error) -> StorageError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_CANTOPEN and _is_missing(self.path):
+            return _not_there(self.path)
+        if "no such table" in str(error):
+            return NotInstalled(f"{self.path} holds no appointments; create what is needed with: appointments init")
+        known = {
+            sqlite3.SQLITE_NOTADB: StorageError(f"{self.path} is not an SQLite database"),
+            sqlite3.SQLITE_CORRUPT: StorageError(f"the database {self.path} is damaged: {error}"),
+            sqlite3.SQLITE_READONLY: StorageError(f"the database {self.path} is read-only"),
+            sqlite3.SQLITE_CANTOPEN: StorageError(
+                f"the database {self.path} cannot be opened: the file and its folder must be readable and writable"
+            ),
+            sqlite3.SQLITE_FULL: StorageUnavailable(
+                f"no space left for the database {self.path}; what was committed is safe, free space and run it again"
+            ),
+            sqlite3.SQLITE_IOERR: StorageUnavailable(f"the database {self.path} cannot be read or written: {error}"),
+            sqlite3.SQLITE_BUSY: self._locked(),
+            sqlite3.SQLITE_INTERRUPT: StorageUnavailable(f"the database {self.path} gave no answer in time"),
+        }
+        return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+@contextmanager
+def _bounded(connection: Connection) -> Iterator[None]:
+    """Ends what is asked in the block when its time is up, where it is a question with a time limit."""
+    limit = limit_of_block()
+    if limit is None:
+        yield
+        return
+    deadline = time.monotonic() + limit.left
+    connection.set_progress_handler(lambda: time.monotonic() >= deadline, _INSTRUCTIONS_A_LOOK)
+    try:
+        yield
+    finally:
+        connection.set_progress_handler(None, 0)
+
+
+def _connect(path: str, uri: str) -> Connection:
+    """Connects in WAL mode, so that readers and a writer do not wait for each other."""
+    if _is_missing(path):  # asked before: another process may create it right after
+        raise _not_there(path)
+    connection = connect(uri, lock_timeout=LOCK_SECONDS_MAX)
+    try:
+        _set_wal_mode(connection)
+    except BaseException:
+        connection.close()
+        raise
+    connection.end_use()
+    return connection
+
+
+def _set_wal_mode(connection: Connection) -> None:
+    """The change to WAL mode does not wait by itself for others who open the same new file."""
+    deadline = time.monotonic() + LOCK_SECONDS_MAX
+    while True:
+        try:
+            if connection.execute("PRAGMA journal_mode").fetchone() != ("wal",):
+                connection.execute("PRAGMA journal_mode = wal").fetchone()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
+        else:
+            return
+
+
+def _is_missing(path: str) -> bool:
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists says no as well where the folder may not be read
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
+def _not_there(path: str) -> NotInstalled:
+    return NotInstalled(f"there is no database {path}; create it with: appointments init", place=f"sqlite:///{path}")
+
+
+def create_private_file(path: str) -> None:
+    """Creates a file, readable by its owner only, where there is none."""
+    try:
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+    except OSError as error:
+        raise StorageError(f"cannot create the database {path}: {error.strerror}") from error
+
+
+def _data_version(connection: Connection) -> int:
+    connection.check_process()
+    [version] = connection.execute("PRAGMA data_version").fetchone()
+    connection.end_use()
+    return int(version)

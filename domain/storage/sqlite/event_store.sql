@@ -1,0 +1,43 @@
+-- The event store and the quarantine in one SQLite file. `sqlite3 FILE < event_store.sql` creates them.
+
+-- The library's table. An implicit rowid is not promised to survive a VACUUM; a declared one is, and under
+-- exactly this name the library finds the position.
+CREATE TABLE IF NOT EXISTS stored_events (
+    rowid INTEGER PRIMARY KEY,
+    originator_id TEXT NOT NULL,
+    originator_version INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    state BLOB NOT NULL,
+    UNIQUE (originator_id, originator_version)
+);
+
+-- An envelope id is unique in the whole store, not only in its stream.
+CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id ON stored_events (originator_version);
+
+-- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
+-- store and again after a restore; a change token of another epoch is refused.
+CREATE TABLE IF NOT EXISTS event_store (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    epoch TEXT NOT NULL,
+    tables_version INTEGER NOT NULL
+);
+
+INSERT INTO event_store (singleton, epoch, tables_version)
+VALUES (1, lower(hex(randomblob(16))), 2)
+ON CONFLICT DO NOTHING;
+
+CREATE TABLE IF NOT EXISTS quarantine (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    code TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    source TEXT NOT NULL,
+    line INTEGER,
+    received_at TEXT NOT NULL,
+    content BLOB NOT NULL,
+    length INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    event_id INTEGER,
+    appointment_id TEXT,
+    count INTEGER NOT NULL,
+    UNIQUE (sha256, code)
+);

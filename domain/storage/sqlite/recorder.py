@@ -1,0 +1,214 @@
+"""The event store in one SQLite file, in the table that the library reads."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib import resources
+from threading import Event
+from typing import Any, Final
+
+from domain.envelope import Envelope, RefusalCode
+from domain.errors import NotInstalled
+from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope, check_tables_version
+from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
+
+EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
+
+
+def read_batch(cursor: sqlite3.Cursor, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
+    """See `Recorder.read`."""
+    cursor.execute(
+        """
+        SELECT rowid, originator_version, originator_id, topic, state
+        FROM stored_events
+        WHERE rowid > :after AND rowid <= :upto
+        ORDER BY rowid
+        LIMIT :limit
+        """,
+        {"after": after, "upto": upto, "limit": limit},
+    )
+    envelopes: list[StoredEnvelope] = []
+    size = 0
+    for row in cursor:
+        size += len(row[4])
+        if envelopes and size > READ_BYTES_MAX:
+            break
+        envelopes.append(StoredEnvelope(*row))
+    return envelopes
+
+
+class SQLiteRecorder:
+    """See `Recorder`."""
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        self._database = database
+
+    def create(self) -> None:
+        """See `Recorder.create`."""
+        create_private_file(self._database.path)
+        self._database.run_script(EVENT_STORE_SQL)
+
+    def check(self) -> None:
+        """See `Recorder.check`; tables of version 1 have no row that says so."""
+        try:
+            with self._database.reading() as cursor:
+                row = cursor.execute("SELECT tables_version FROM event_store WHERE singleton = 1").fetchone()
+        except NotInstalled:
+            self.head()  # raises when there is no event store at all
+            row = None
+        check_tables_version(row[0] if row else 1)
+
+    def renew_epoch(self) -> None:
+        """See `Recorder.renew_epoch`."""
+        with self._database.writing() as cursor:
+            cursor.execute("UPDATE event_store SET epoch = lower(hex(randomblob(16)))")
+
+    @contextmanager
+    def appending(self) -> Iterator[_SQLiteAppend]:
+        """See `Recorder.appending`."""
+        with self._database.writing() as cursor:
+            yield _SQLiteAppend(cursor)
+
+    def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """See `Recorder.read`."""
+        with self._database.reading() as cursor:
+            return read_batch(cursor, after=after, upto=upto, limit=limit)
+
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        """See `Recorder.stream`."""
+        with self._database.reading() as cursor:
+            cursor.execute(
+                """
+                SELECT rowid, originator_version, originator_id, topic, state
+                FROM stored_events
+                WHERE originator_id = :appointment_id
+                ORDER BY originator_version
+                """,
+                {"appointment_id": appointment_id},
+            )
+            return [StoredEnvelope(*row) for row in cursor]
+
+    def envelope(self, event_id: EventId) -> StoredEnvelope | None:
+        """See `Recorder.envelope`."""
+        with self._database.reading() as cursor:
+            return _SQLiteAppend(cursor).stored([event_id]).get(event_id)
+
+    def head(self) -> Position:
+        """See `Recorder.head`."""
+        with self._database.reading() as cursor:
+            [head] = cursor.execute("SELECT COALESCE(MAX(rowid), 0) FROM stored_events").fetchone()
+            return Position(head)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Recorder.waiter`."""
+        with self._database.waiter() as wait:
+            yield wait
+
+    def quarantined(self) -> Iterator[QuarantinedItem]:
+        """See `Recorder.quarantined`."""
+        number = 0
+        while True:
+            with self._database.reading() as cursor:
+                cursor.execute(_SELECT_QUARANTINE + "WHERE number > ? ORDER BY number LIMIT 100", (number,))
+                page = [_quarantined_item(row) for row in cursor]
+            if not page:
+                return
+            yield from page
+            number = page[-1].number
+
+    def quarantined_item(self, number: int) -> QuarantinedItem | None:
+        """See `Recorder.quarantined_item`."""
+        with self._database.reading() as cursor:
+            row = cursor.execute(_SELECT_QUARANTINE + "WHERE number = ?", (number,)).fetchone()
+        return None if row is None else _quarantined_item(row)
+
+    def quarantine_count(self) -> int:
+        """See `Recorder.quarantine_count`."""
+        with self._database.reading() as cursor:
+            [count] = cursor.execute("SELECT COUNT(*) FROM quarantine").fetchone()
+            return int(count)
+
+    def envelopes_count(self) -> int:
+        """See `Recorder.envelopes_count`; nothing is ever deleted and one writer writes, so there are no gaps."""
+        return self.head()
+
+
+class _SQLiteAppend:
+    def __init__(self, cursor: sqlite3.Cursor) -> None:
+        self._cursor = cursor
+
+    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
+        self._cursor.execute(
+            """
+            SELECT rowid, originator_version, originator_id, topic, state
+            FROM stored_events
+            WHERE originator_version IN (SELECT value FROM json_each(:event_ids))
+            """,
+            {"event_ids": json.dumps(event_ids)},
+        )
+        return {row[1]: StoredEnvelope(*row) for row in self._cursor}
+
+    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
+        self._cursor.executemany(
+            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
+            [(envelope.snapshot.id, envelope.event_id, topic, envelope.text) for envelope in envelopes],
+        )
+
+    def quarantine(self, refused: Sequence[Refused]) -> None:
+        self._cursor.executemany(
+            """
+            INSERT INTO quarantine
+                (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
+            ON CONFLICT (sha256, code) DO UPDATE SET count = count + 1
+            """,
+            [_quarantine_row(one) for one in refused],
+        )
+
+    def replace(self, number: int, refused: Refused | None) -> None:
+        row = self._cursor.execute("SELECT count FROM quarantine WHERE number = ?", (number,)).fetchone()
+        self._cursor.execute("DELETE FROM quarantine WHERE number = ?", (number,))
+        if row is not None and refused is not None:
+            self._cursor.execute(
+                """
+                INSERT INTO quarantine
+                    (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id,
+                     count, number)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (sha256, code) DO UPDATE SET count = count + excluded.count
+                """,
+                (*_quarantine_row(refused), row[0], number),
+            )
+
+
+_SELECT_QUARANTINE: Final = """
+    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
+    FROM quarantine
+"""
+
+
+def _quarantine_row(refused: Refused) -> tuple[Any, ...]:
+    return (
+        refused.code,
+        refused.reason,
+        refused.source,
+        refused.line,
+        refused.received_at.isoformat(),
+        refused.content,
+        refused.length,
+        refused.sha256,
+        refused.event_id,
+        refused.appointment_id,
+    )
+
+
+def _quarantined_item(row: tuple[Any, ...]) -> QuarantinedItem:
+    number, count, code, reason, source, line, received_at, *rest = row
+    refused = Refused(RefusalCode(code), reason, source, line, datetime.fromisoformat(received_at), *rest)
+    return QuarantinedItem(number, refused, count)

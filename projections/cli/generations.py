@@ -1,0 +1,143 @@
+"""Commands that rebuild, verify and roll back the read models."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from domain.errors import UsageError
+from domain.identifiers import Generation
+from projections.cli.exits import EXIT_FOUND
+from projections.cli.options import Db, Json, Schema
+from projections.cli.terminal import Bars, complain, console, plain_table, print_json, progress_bars, show, text
+from projections.rebuilding.old_generations import drop_old as drop_old_generations
+from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
+from projections.rebuilding.rebuild import rebuild as rebuild_read_models
+from projections.rebuilding.rebuild import rollback as roll_back
+from projections.rebuilding.verification import Difference, verification
+
+
+def rebuild(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    restart: Annotated[bool, typer.Option("--restart", help="Do not go on with an unfinished rebuild.")] = False,
+    processes: Annotated[
+        int | None, typer.Option("--processes", min=1, metavar="N", help="How many load and verify at once.")
+    ] = None,
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Only drop old generations that an earlier rebuild had to keep.")
+    ] = False,
+) -> None:
+    """Makes the next generation from history, verifies it, and switches readers to it at once."""
+    if drop_old:
+        if restart or processes is not None:
+            raise UsageError("--drop-old makes no generation: --restart and --processes have no meaning with it")
+        _drop_old(db, schema, as_json=as_json)
+        return
+    try:
+        with progress_bars() as bars:
+            report = rebuild_read_models(
+                db,
+                schema=schema,
+                restart=restart,
+                processes=processes,
+                progress=None if bars is None else lambda progress: _show(bars, progress),
+            )
+    except DifferencesFound as error:
+        for difference in error.differences:
+            complain(str(difference))
+        raise
+    if as_json:
+        print_json(report_json(report))
+    else:
+        print(  # noqa: T201
+            f"generation {report.generation} serves at position {report.position:,}: {report.events:,} envelopes "
+            f"in {report.total_seconds:.1f} s, {report.events_per_second:,.0f} a second"
+        )
+    _complain_of_kept(report.kept)
+
+
+def report_json(report: RebuildReport) -> dict[str, object]:
+    """The final report of a rebuild."""
+    return {
+        "generation": report.generation,
+        "position": report.position,
+        "events": report.events,
+        "appointments": report.appointments,
+        "seconds": {phase: round(seconds, 3) for phase, seconds in report.seconds.items()},
+        "total_seconds": round(report.total_seconds, 3),
+        "events_per_second": round(report.events_per_second),
+        "kept": list(report.kept),
+    }
+
+
+def _drop_old(db: str | None, schema: str | None, *, as_json: bool) -> None:
+    """Drops old generations; exit 1 when one had to be kept again."""
+    done = drop_old_generations(db, schema=schema)
+    if as_json:
+        print_json({"dropped": list(done.dropped), "kept": list(done.kept)})
+    else:
+        print(f"{len(done.dropped)} dropped, {len(done.kept)} kept")  # noqa: T201
+    _complain_of_kept(done.kept)
+    if done.kept:
+        raise typer.Exit(1)
+
+
+def _complain_of_kept(kept: tuple[Generation, ...]) -> None:
+    for number in kept:
+        complain(
+            f"generation {number} is held by another connection, a backup perhaps, and was not dropped; "
+            "the next rebuild drops it, or: appointments rebuild --drop-old"
+        )
+
+
+def _show(bars: Bars, progress: Progress) -> None:
+    bars.show(progress.phase, progress.done, progress.total)
+
+
+def rollback(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
+    """Catches the generation before up and switches readers back to it."""
+    generation = roll_back(db, schema=schema)
+    if as_json:
+        print_json({"generation": generation})
+    else:
+        print(f"generation {generation} serves again")  # noqa: T201
+
+
+def verify(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="N", help="Only so many appointments, by chance.")
+    ] = None,
+) -> None:
+    """Compares the serving read models with a fold of history; exit 1 when they differ."""
+    with progress_bars() as bars:
+        show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
+        checked, differences = verification(db, schema=schema, sample=sample, progress=show)
+    if as_json:
+        print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
+    else:
+        _print_differences(checked, differences)
+    if differences:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def difference_json(difference: Difference) -> dict[str, object]:
+    """One difference as it stands in JSON."""
+    return {name: getattr(difference, name) for name in Difference.__slots__}
+
+
+def _print_differences(checked: int, differences: list[Difference]) -> None:
+    out = console()
+    if differences:
+        table = plain_table("table", "appointment", "of", "field", "expected", "found")
+        for one in differences:
+            cells = (one.table, one.appointment_id, one.owner_id, one.field, one.expected, one.found)
+            table.add_row(*(text(cell) for cell in cells))
+        show(out, table)
+    found = f"{len(differences):,} differences" if differences else "no difference"
+    out.print(f"{checked:,} appointments checked, {found}.")

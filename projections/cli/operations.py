@@ -1,0 +1,241 @@
+"""Commands for those who operate an installation."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from domain.errors import StorageError, UsageError
+from domain.event_store import EventStore
+from domain.quarantine import Quarantine, RetryReport
+from domain.storage import open_database
+from domain.storage.base import QuarantinedItem
+from domain.storage.location import Location, locate
+from projections.cli.events import catch_up_after
+from projections.cli.exits import EXIT_FOUND, PartlyDone
+from projections.cli.explanation import explain, place_of
+from projections.cli.options import Db, Json, Schema
+from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
+from projections.projector import Projector
+from projections.queries.schedules import Schedules
+
+
+def init(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    print_sql: Annotated[bool, typer.Option("--print", help="Only print the SQL that would do it.")] = False,
+    restored: Annotated[
+        bool, typer.Option("--restored", help="A backup was restored here: change tokens given so far end.")
+    ] = False,
+) -> None:
+    """Creates what is needed and upgrades older tables; harmless when nothing is to do."""
+    location = locate(db, schema=schema)
+    if print_sql and restored:
+        raise UsageError("--print and --restored exclude each other; leave one out")
+    if print_sql:
+        sql = installation_sql(location)
+        if as_json:
+            print_json({"sql": sql})
+        else:
+            print(sql)  # noqa: T201
+        return
+    with EventStore(open_database(location)) as events, Projector(open_database(location)) as projector:
+        projector.migrate()
+        if restored:
+            events.renew_epoch()
+        projector.install()
+    if as_json:
+        print_json({"installed": str(location)})
+    else:
+        print(f"appointments are installed in {location}")  # noqa: T201
+
+
+def installation_sql(location: Location) -> str:
+    """The SQL that `init` runs at a place."""
+    if location.backend == "postgresql":
+        from projections.stores.postgres.store import installation_sql as postgres_sql
+
+        return postgres_sql(location.schema)
+    from projections.stores.sqlite.store import installation_sql as sqlite_sql
+
+    return sqlite_sql()
+
+
+def status(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    check: Annotated[bool, typer.Option("--check", help="Exit 1 when a threshold is exceeded.")] = False,
+    max_lag: Annotated[int, typer.Option("--max-lag", metavar="N", help="What --check lets pass.")] = 1000,
+    max_quarantined: Annotated[int, typer.Option("--max-quarantined", metavar="N", help="The same.")] = 0,
+) -> None:
+    """Prints positions, lag, generation, counts and quarantine; with --check, is a health check."""
+    with EventStore.open(db, schema=schema) as events, Schedules.open(db, schema=schema) as schedules:
+        stamp = schedules.stamp()
+        document = {
+            "events": events.count(),
+            **stamp.stamp(),
+            "appointments": schedules.count(),
+            "quarantined": len(events.quarantine),
+            "unfinished_rebuild": schedules.unfinished_rebuild(),
+        }
+    if as_json:
+        print_json(document)
+    else:
+        table = plain_table("what", "value #")
+        table.show_header = False
+        for name, value in document.items():
+            if value is not None:
+                table.add_row(name.replace("_", " "), f"{value:,}")
+        show(console(), table)
+    found = [
+        f"the {name} is {document[key]:,}, more than {limit:,}"
+        for name, key, limit in (("lag", "lag", max_lag), ("quarantine", "quarantined", max_quarantined))
+        if check and document[key] > limit
+    ]
+    if found:
+        complain("; ".join(found))
+        raise typer.Exit(EXIT_FOUND)
+
+
+quarantine = typer.Typer(no_args_is_help=True, help="What could not be accepted, kept as it came.")
+
+
+@quarantine.command("list", epilog="Example: appointments quarantine list --json")
+def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
+    """Lists the quarantined items."""
+    with EventStore.open(db, schema=schema) as events:
+        items = list(events.quarantine.list())
+    if as_json:
+        print_json({"quarantined": [quarantined_json(item) for item in items]})
+        return
+    table = plain_table("number #", "item")
+    table.show_header = False
+    for item in items:
+        heading = Text.assemble((item.refused.code, "yellow"), "  ", text(place_of(item), "dim"))
+        table.add_row(str(item.number), Group(heading, text(item.refused.reason)))
+    show(console(), table if items else "Nothing is quarantined.")
+
+
+def quarantined_json(item: QuarantinedItem) -> dict[str, object]:
+    """One item as it stands in JSON."""
+    refused = item.refused
+    return {
+        "number": item.number,
+        "code": refused.code,
+        "reason": refused.reason,
+        "source": refused.source,
+        "line": refused.line,
+        "received_at": refused.received_at,
+        "event_id": refused.event_id,
+        "appointment_id": refused.appointment_id,
+        "count": item.count,
+    }
+
+
+Number = Annotated[int, typer.Argument(metavar="N", min=1)]
+
+
+@quarantine.command("show", epilog="Example: appointments quarantine show 1 --raw")
+def quarantine_show(
+    number: Number,
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print the kept bytes as they came, and nothing else.")] = False,
+) -> None:
+    """Shows one item: the reason, the place, and for a conflict both contents."""
+    if as_json and raw:
+        raise UsageError("--json and --raw are two answers; ask for one")
+    with EventStore.open(db, schema=schema) as events:
+        item = events.quarantine.show(number)
+        explanation = explain(item, events)
+    if raw:
+        print_bytes(item.refused.content)
+    elif as_json:
+        print_json({**quarantined_json(item), "length": item.refused.length, "sha256": item.refused.sha256})
+    else:
+        out = console()
+        for line in explanation:
+            out.print(text(line), soft_wrap=True)
+
+
+@quarantine.command("retry", epilog="Example: appointments quarantine retry 1 2")
+def quarantine_retry(
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[N...]", help="All, unless some are named.")] = None,
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+) -> None:
+    """Appends what is acceptable now, projects it, and keeps the rest with its new reason."""
+    with EventStore.open(db, schema=schema) as events:
+        report = _retried(events.quarantine, numbers, as_json)
+    try:
+        if report.accepted:
+            items = "item was" if report.accepted == 1 else "items were"
+            catch_up_after(f"{report.accepted:,} {items} appended", None, db, schema)
+    finally:
+        _print_retried(report, as_json)
+
+
+def _retried(quarantine: Quarantine, numbers: list[int] | None, as_json: bool) -> RetryReport:
+    """Retries, and prints what is committed when something stops it."""
+    committed = RetryReport()
+
+    def note(report: RetryReport) -> None:
+        nonlocal committed
+        committed = report
+
+    try:
+        return quarantine.retry(numbers or None, progress=note)
+    except BaseException as error:
+        if committed == RetryReport():
+            raise
+        _print_retried(committed, as_json)
+        if isinstance(error, StorageError):
+            raise PartlyDone(f"{error}; the rest was not retried", error) from error
+        raise
+
+
+def _print_retried(report: RetryReport, as_json: bool) -> None:
+    if as_json:
+        print_json({"accepted": report.accepted, "kept": report.kept})
+    else:
+        print(f"{report.accepted:,} accepted, {report.kept:,} still quarantined")  # noqa: T201
+
+
+def _confirmed(question: str) -> bool:
+    """Asks on standard error, so that standard output stays the command's own."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    answer = sys.stdin.readline() if sys.stdin else ""
+    if not answer:
+        print(file=sys.stderr)  # noqa: T201
+        raise UsageError("nobody answered; to discard without being asked: --yes")
+    return answer.strip().lower() in ("y", "yes")
+
+
+@quarantine.command("discard", epilog="Example: appointments quarantine discard 3 --yes")
+def quarantine_discard(
+    numbers: Annotated[list[int], typer.Argument(metavar="N...")],
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Deletes items for good; asks first."""
+    with EventStore.open(db, schema=schema) as events:
+        for number in numbers:
+            events.quarantine.show(number)
+        if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items for good?"):
+            complain("nothing was discarded")
+            raise typer.Exit(EXIT_FOUND)
+        discarded = events.quarantine.discard(numbers)
+    if as_json:
+        print_json({"discarded": discarded})
+    else:
+        print(f"{discarded:,} discarded")  # noqa: T201

@@ -1,0 +1,166 @@
+"""Schedules and appointments as people like to read them: by day, in local time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, tzinfo
+from itertools import groupby
+from typing import Final
+
+from rich.text import Text
+
+from domain.appointment import Appointment
+from domain.envelope import Status
+from projections.cli.terminal import (
+    console,
+    plain_table,
+    show,
+    show_lines,
+    stacked,
+    status_text,
+    text,
+    words_wrapped,
+)
+from projections.queries.schedule import AppointmentAnswer, Schedule
+from projections.queries.times import local, zone_label
+from projections.rows import Side, span_of
+
+_INDENT: Final = 36
+"""Where the details of an appointment begin: beside its time, duration and status."""
+
+_INDENT_NARROW: Final = 4
+"""Where they begin, beneath its time, on a terminal on which an id would not fit beside it."""
+
+NARROW: Final = 80
+"""Below this width the details stand beneath."""
+
+WIDE: Final = 140
+"""From this width on the counterpart and the id share a line."""
+
+
+def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
+    """Prints a schedule grouped by day, with what it is true of."""
+    out = console()
+    title = f"{schedule.side.capitalize()} {schedule.owner_id}"
+    as_of = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
+    out.print(text(title, "bold"), Text(as_of), sep="", soft_wrap=True)
+    out.print(Text(f"Times in {zone_label(zone)}", style="dim"), soft_wrap=True)
+    if not len(schedule):
+        out.print("No appointments." if as_of == "" else "No appointments were known then.")
+    for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
+        out.print(Text(f"\n{day}", style="bold underline"))
+        for one in appointments:
+            show_lines(out, _entry(out.width, schedule.side, one, zone))
+    lag = f", {schedule.lag:,} behind the event store" if schedule.lag else ""
+    count = f"{_counted(schedule)}. " if len(schedule) else ""
+    out.print(f"\n{count}Position {schedule.position:,}{lag}, generation {schedule.generation}.")
+    if schedule.next:
+        out.print(f"More: --after {schedule.next}", soft_wrap=True)
+
+
+def _entry(width: int, side: Side, one: Appointment, zone: tzinfo | None) -> Iterator[Text]:
+    """The lines of one appointment: words are wrapped to the width, while an id and a reason stay whole."""
+    head = Text.assemble(f"  {_hours(one, zone):<13}  {_duration(one):<7}  ", status_text(one.status))
+    details = _details(side, one, is_wide=width >= WIDE)
+    if width < NARROW:
+        yield head
+        yield from _indented(details, _INDENT_NARROW, width)
+        return
+    first, *rest = _indented(details, _INDENT, width)
+    head.pad_right(_INDENT - len(head))
+    yield Text.assemble(head, first[_INDENT:])
+    yield from rest
+
+
+def _details(side: Side, one: Appointment, *, is_wide: bool) -> Iterator[Text]:
+    yield _headline(one)
+    if one.status is Status.CANCELED and one.cancelation_explanation:
+        yield text(one.cancelation_explanation, "yellow")
+    counterpart, own = text(f"{side.other} {side.other.owner_of(one)}", "dim"), text(one.id, "dim")
+    if is_wide:
+        counterpart.append("  ")
+        yield counterpart.append_text(own)
+    else:
+        yield from (counterpart, own)
+
+
+def _indented(details: Iterator[Text], indent: int, width: int) -> Iterator[Text]:
+    for detail in details:
+        for line in words_wrapped(detail, width - indent):
+            yield Text.assemble(" " * indent, line)
+
+
+def _headline(one: Appointment) -> Text:
+    marks = [
+        f"rescheduled {one.reschedules}x" if one.reschedules else "",
+        "irregular" if one.irregular else "",
+        "deleted" if one.deleted_at else "",
+        f"by {one.canceled_by}" if one.status is Status.CANCELED and one.canceled_by else "",
+        one.cancelation_reason if one.status is Status.CANCELED and one.cancelation_reason else "",
+    ]
+    said = ", ".join(mark for mark in marks if mark)
+    return Text.assemble(text(one.title), Text(f"  ({said})" if said else "", style="yellow"))
+
+
+def _day(one: Appointment, zone: tzinfo | None) -> str:
+    if one.start_date is None:
+        return "No date"
+    start = local(one.start_date, zone)
+    return f"{start:%A} {start.date()}"
+
+
+def _hours(one: Appointment, zone: tzinfo | None) -> str:
+    if one.start_date is None:
+        return ""
+    return hours(one.start_date, one.end_date, zone)
+
+
+def hours(start: datetime, end: datetime | None, zone: tzinfo | None) -> str:
+    """From when till when by the clocks of a zone, to the minute; `+1` is the next day."""
+    first = local(start, zone)
+    if end is None:
+        return f"{first:%H:%M}"
+    last = local(end, zone)
+    days = (last.date() - first.date()).days
+    return f"{first:%H:%M}-{last:%H:%M}" + (f"{days:+}" if days else "")
+
+
+def _duration(one: Appointment) -> str:
+    starts_at, ends_at = span_of(one)
+    if starts_at is None or ends_at is None or one.end_date is None:
+        return ""
+    minutes = round((ends_at - starts_at) / 60_000)
+    return f"{minutes} min" if minutes < 600 else f"{minutes // 60} h"
+
+
+def clock(moment: datetime, zone: tzinfo | None) -> str:
+    """A moment by the clocks of a zone, to the second."""
+    shown = local(moment, zone)
+    return f"{shown.date()} {shown:%H:%M:%S %Z}".strip()
+
+
+def _counted(schedule: Schedule) -> str:
+    return "1 appointment" if len(schedule) == 1 else f"{len(schedule):,} appointments"
+
+
+def print_appointment(answer: AppointmentAnswer, zone: tzinfo | None) -> None:
+    """Prints one appointment field by field, then its lifecycle."""
+    out = console()
+    fields = plain_table("field", "value")
+    fields.show_header = False
+    for name, value in answer.to_dict().items():
+        if value is not None:
+            shown = clock(value, zone) if isinstance(value, datetime) else value
+            fields.add_row(text(name, "dim"), status_text(value) if name == "status" else text(shown))
+    lifecycle = plain_table("status", "envelope", "at", "by whom, why")
+    for step in answer.lifecycle:
+        lifecycle.add_row(
+            status_text(step.status),
+            str(step.event_id),
+            clock(step.at, zone),
+            stacked(step.canceled_by, step.cancelation_reason),
+        )
+    show(out, fields)
+    out.print(Text("\nLifecycle", style="bold"))
+    show(out, lifecycle)
+    out.print(f"\nPosition {answer.position:,}, lag {answer.lag:,}, generation {answer.generation}.")

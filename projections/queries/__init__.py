@@ -1,0 +1,1 @@
+"""What may be asked of the schedules, and what is answered."""

@@ -1,0 +1,67 @@
+"""The change feed of a schedule: what is to be put into a copy, and what is to be taken out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from domain.appointment import Appointment
+from domain.identifiers import AppointmentId
+from projections.queries.documents import document_of
+from projections.queries.schedule import Listed, Stamped
+from projections.rows import ScheduleRow, appointment_from
+from projections.stores.base import ScheduleChange, ScheduleQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One appointment to put into a copy of the schedule, or, without it, to remove from it."""
+
+    id: AppointmentId
+    appointment: Appointment | None
+
+    @property
+    def removed(self) -> bool:
+        """Whether it moved away, was deleted, or is not in the asked window; removing it twice is harmless."""
+        return self.appointment is None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Changes(Stamped, Listed[Change]):
+    """What changed in a schedule since a token; iterable and sized.
+
+    In the order it was projected; the first time, without a token, in the schedule's own order of time.
+    """
+
+    changes: tuple[Change, ...]
+    token: str
+
+    @property
+    def _elements(self) -> tuple[Change, ...]:
+        return self.changes
+
+    def __repr__(self) -> str:
+        removed = sum(one.removed for one in self.changes)
+        return f"<Changes: {len(self) - removed:,} to put in, {removed:,} to remove, at position {self.position:,}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments changes --json`, ready for `json.dumps`."""
+        changes = [
+            {"id": one.id, "removed": one.removed, "appointment": one.appointment and one.appointment.to_dict()}
+            for one in self.changes
+        ]
+        return document_of({"changes": changes, "token": self.token, **self.stamp()})
+
+
+def changes_of(query: ScheduleQuery, changed: Sequence[ScheduleChange], *, is_first: bool) -> tuple[Change, ...]:
+    """The changes of the rows above a token; without one, what is there in order of time, and nothing to remove."""
+    if is_first:
+        return tuple(_change(query, row.appointment_id, row) for row in query.page([one.row for one in changed]))
+    return tuple(_change(query, one.appointment_id, one.row) for one in changed)
+
+
+def _change(query: ScheduleQuery, appointment_id: AppointmentId, row: ScheduleRow) -> Change:
+    if row.body is None or not query.selects(row):
+        return Change(appointment_id, None)
+    return Change(appointment_id, appointment_from(row.body))

@@ -1,0 +1,93 @@
+"""The history behind an appointment: every revision, and what it changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
+from datetime import datetime
+from itertools import accumulate
+from typing import Any, Final
+
+from domain.envelope import Snapshot
+from domain.event_store import envelope_of
+from domain.identifiers import EventId, Position
+from domain.storage.base import StoredEnvelope
+from projections.queries.documents import document_of
+from projections.queries.schedule import counted
+
+_FIELDS: Final = tuple(one.name for one in fields(Snapshot) if one.name != "id")
+
+
+@dataclass(frozen=True, slots=True)
+class FieldChange:
+    """One field of an appointment before and after a revision; before the first revision every field is None."""
+
+    field: str
+    old: Any
+    new: Any
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionChange:
+    """What one envelope changed against the one published before it.
+
+    Attributes:
+        at: when the envelope was published.
+        late: whether an envelope published later had arrived earlier.
+    """
+
+    event_id: EventId
+    at: datetime
+    position: Position
+    late: bool
+    changes: tuple[FieldChange, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class History:
+    """All revisions of one appointment in the publisher's order."""
+
+    id: str
+    revisions: tuple[RevisionChange, ...]
+
+    def __repr__(self) -> str:
+        return f"<History of appointment {self.id!r}: {counted(len(self.revisions), 'revision')}>"
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments history ID --json`, ready for `json.dumps`."""
+        revisions = [
+            {
+                "event_id": one.event_id,
+                "at": one.at,
+                "position": one.position,
+                "late": one.late,
+                "changes": [{"field": it.field, "old": it.old, "new": it.new} for it in one.changes],
+            }
+            for one in self.revisions
+        ]
+        return document_of({"id": self.id, "revisions": revisions})
+
+
+def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History:
+    """The history of a stream, which is in the order of its event ids."""
+    revisions: list[RevisionChange] = []
+    before: Snapshot | None = None
+    for stored, is_late in zip(stream, _lateness(stream), strict=True):
+        envelope = envelope_of(stored)
+        changes = tuple(_changes(before, envelope.snapshot))
+        revisions.append(RevisionChange(stored.event_id, envelope.published_at, stored.position, is_late, changes))
+        before = envelope.snapshot
+    return History(appointment_id, tuple(revisions))
+
+
+def _lateness(stream: Sequence[StoredEnvelope]) -> list[bool]:
+    """Of each envelope, whether one published later has a lower position."""
+    lowest_from = list(accumulate((one.position for one in reversed(stream)), min))[::-1]
+    return [lowest < one.position for lowest, one in zip(lowest_from, stream, strict=True)]
+
+
+def _changes(before: Snapshot | None, after: Snapshot) -> Iterable[FieldChange]:
+    for name in _FIELDS:
+        old, new = getattr(before, name, None), getattr(after, name)
+        if old != new:
+            yield FieldChange(name, old, new)

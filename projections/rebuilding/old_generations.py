@@ -1,0 +1,48 @@
+"""Dropping generations that readers see no more and nobody rolls back to."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import NamedTuple
+
+from domain.identifiers import Generation
+from domain.storage import Database, open_database
+from domain.storage.location import locate
+from projections.stores import builder_of, store_of
+from projections.stores.base import GenerationState
+from projections.stores.generations import Builder
+
+
+class DroppedGenerations(NamedTuple):
+    """Old generations whose tables were dropped, and those that are kept because somebody else holds them."""
+
+    dropped: tuple[Generation, ...]
+    kept: tuple[Generation, ...]
+
+
+def drop_old(url: str | None = None, *, schema: str | None = None) -> DroppedGenerations:
+    """Drops the tables of old generations that a rebuild had to keep, because somebody else held them then.
+
+    The generation that serves, the one before it, and one that is being built stay.
+
+    Raises:
+        RebuildRunning: a rebuild is under way; it does this itself at its end.
+    """
+    with closing(open_database(locate(url, schema=schema))) as database:
+        store_of(database).catalogue()
+        builder = builder_of(database)
+        with builder.rebuilding():
+            return drop_superseded(database, builder)
+
+
+def drop_superseded(database: Database, builder: Builder) -> DroppedGenerations:
+    """Drops every generation but the serving one, the one before, and one that is being built."""
+    catalogue = store_of(database).catalogue()
+    old = [
+        info.number
+        for info in catalogue.generations
+        if info.number not in (catalogue.serving, catalogue.previous)
+        and info.state in (GenerationState.READY, GenerationState.RETIRED)
+    ]
+    dropped = tuple(number for number in old if builder.drop(number))
+    return DroppedGenerations(dropped, tuple(number for number in old if number not in dropped))

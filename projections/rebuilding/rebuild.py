@@ -1,0 +1,296 @@
+"""Rebuild from history: the next generation beside the serving one, caught up, verified, switched to at once."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from domain.appointment import current_fold_version
+from domain.arguments import flag, optional, positive_number
+from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
+from domain.event_store import EventStore
+from domain.identifiers import Generation, Position
+from domain.storage import Database, open_database
+from domain.storage.location import Location, locate
+from projections.projector import Projector, check_not_newer, fold_streams, project
+from projections.rebuilding.old_generations import drop_superseded
+from projections.rebuilding.verification import Difference, check
+from projections.rebuilding.workers import Workers
+from projections.stores import builder_of, store_of
+from projections.stores.base import Catalogue, GenerationInfo, GenerationState
+from projections.stores.generations import Builder, Loaded, Piece, pieces_up_to
+
+PHASES: Final = ("read and fold", "load", "index", "catch up", "verify", "switch")
+
+_logger: Final = logging.getLogger("appointments")
+
+
+class Progress(NamedTuple):
+    """How far a phase is. `done` and `total` count envelopes, in "verify" and "load" appointments where known."""
+
+    phase: str
+    done: int
+    total: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RebuildReport:
+    """What a rebuild did; `seconds` by phase, those of "read and fold" and "load" summed over processes.
+
+    `kept` are old generations that somebody else held, so that they could not be dropped: see `drop_old`.
+    """
+
+    generation: Generation
+    position: Position
+    events: int
+    appointments: int
+    seconds: dict[str, float]
+    total_seconds: float
+    kept: tuple[Generation, ...] = ()
+
+    @property
+    def events_per_second(self) -> float:
+        """Envelopes a second over the whole rebuild."""
+        return self.events / self.total_seconds if self.total_seconds else 0.0
+
+
+class DifferencesFound(RebuildFailed):
+    """A generation does not equal history."""
+
+    def __init__(self, differences: list[Difference]) -> None:
+        super().__init__(
+            f"the new generation differs from history in {len(differences)} places, so the old one serves on and "
+            f"the next rebuild begins anew; the first: {differences[0]}"
+        )
+        self.differences = differences
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Tells the progress and keeps the time."""
+
+    tell: Callable[[Progress], None] | None
+    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
+
+    def show(self, phase: str, done: int, total: int) -> None:
+        if self.tell is not None:
+            self.tell(Progress(phase, done, total, self.seconds[phase]))
+
+    @contextmanager
+    def timing(self, phase: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] += time.perf_counter() - began
+
+
+def rebuild(
+    url: str | None = None,
+    *,
+    schema: str | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    restart: bool = False,
+    processes: int | None = None,
+) -> RebuildReport:
+    """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
+
+    A rebuild that was interrupted is gone on with, unless `restart`, or unless history below it was changed since.
+    So many `processes` load and verify at once, as many as there are cores unless said otherwise.
+
+    Raises:
+        RebuildRunning: another one is under way.
+        DifferencesFound: the new generation does not equal history.
+        PoisonEvent: a stored event cannot be folded; the next rebuild begins anew.
+        VersionMismatch: code with a newer fold made a generation here; older code must not drop or replace it.
+        StorageError: the database cannot be used. Whatever is raised, the old generation serves.
+    """
+    restart, processes = flag("restart", restart), optional(positive_number, "processes", processes)
+    location = locate(url, schema=schema)
+    with closing(open_database(location)) as database:
+        _install(database)
+        builder = builder_of(database)
+        with builder.rebuilding() as check_alone:
+            run = _Run(database, builder, location, processes, _Watch(progress), check_alone)
+            unfinished = _unfinished(database, builder, restart=restart)
+            if unfinished is not None:
+                try:
+                    return run.complete(*unfinished)
+                except DifferencesFound as error:
+                    _logger.warning(
+                        "what an interrupted rebuild had loaded differs from history, which was changed since; "
+                        "beginning anew (%s)",
+                        error.differences[0],
+                    )
+            upto = EventStore(database).head()
+            return run.complete(builder.begin(pieces_up_to(builder, upto)), upto)
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What a rebuild works with."""
+
+    database: Database
+    builder: Builder
+    location: Location
+    processes: int | None
+    watch: _Watch
+    check_alone: Callable[[], None]
+
+    def complete(self, generation: Generation, upto: Position) -> RebuildReport:
+        """Brings a begun generation to where it serves. What met a poison event is dropped: that gets mended."""
+        try:
+            return self._complete(generation, upto)
+        except PoisonEvent as error:
+            self.builder.drop(generation)
+            error.add_note("the next rebuild begins anew")
+            raise
+
+    def _complete(self, generation: Generation, upto: Position) -> RebuildReport:
+        began, builder, watch = time.perf_counter(), self.builder, self.watch
+        with closing(Workers(self.location, self.processes)) as workers:
+            loaded = _load(self.database, builder, workers, generation, watch)
+            self.check_alone()
+            with watch.timing("index"):
+                watch.show("index", 0, 1)
+                builder.make_keys(generation)
+                watch.show("index", 1, 1)
+            builder.finish(generation, upto)
+            position = _make_ready(self.database, builder, workers, generation, watch, self.check_alone)
+            self.check_alone()
+        kept = drop_superseded(self.database, builder).kept
+        seconds = time.perf_counter() - began
+        return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
+
+
+def rollback(url: str | None = None, *, schema: str | None = None) -> Generation:
+    """Catches the previous generation up and lets readers see it again; returns its number.
+
+    Raises:
+        RebuildFailed: there is no previous generation.
+        VersionMismatch: it was made by another version of the fold; code of that version can roll back to it.
+        RebuildRunning: a rebuild is under way.
+    """
+    with closing(open_database(locate(url, schema=schema))) as database:
+        _previous(store_of(database).catalogue())
+        builder = builder_of(database)
+        with builder.rebuilding() as check_alone:
+            previous = _previous(store_of(database).catalogue())
+            _project_to_head(database, previous.number, _Watch(None))
+            _switch(builder, previous.number, check_alone)
+            return previous.number
+
+
+def _install(database: Database) -> None:
+    Projector(database).install()
+
+
+def _previous(catalogue: Catalogue) -> GenerationInfo:
+    for info in catalogue.generations:
+        if info.number == catalogue.previous and info.state is GenerationState.READY:
+            check_not_newer(info.fold_version)
+            if info.fold_version != current_fold_version():
+                raise VersionMismatch(
+                    f"generation {info.number} was made by version {info.fold_version} of the fold; "
+                    f"only code of that version can roll back to it, this is version {current_fold_version()}",
+                    expected=current_fold_version(),
+                    found=info.fold_version,
+                )
+            return info
+    raise RebuildFailed("there is no previous generation to roll back to")
+
+
+def _check_nothing_newer(generations: Iterable[GenerationInfo]) -> None:
+    """Raises `VersionMismatch` when one that newer code made, finished or not, is there to be lost."""
+    for info in generations:
+        if info.state not in (GenerationState.RETIRED, GenerationState.DROPPED):
+            check_not_newer(info.fold_version)
+
+
+def _unfinished(database: Database, builder: Builder, *, restart: bool) -> tuple[Generation, Position] | None:
+    """A generation to go on with, and the position its load ends at; what cannot be gone on with is dropped."""
+    generations = store_of(database).catalogue().generations
+    _check_nothing_newer(generations)
+    for info in (one for one in generations if one.state is GenerationState.BUILDING):
+        upto = builder.upto(info.number)
+        if upto is not None and info.fold_version == current_fold_version() and not restart:
+            return info.number, upto
+        builder.drop(info.number)
+    return None
+
+
+def _load(database: Database, builder: Builder, workers: Workers, generation: Generation, watch: _Watch) -> Loaded:
+    """Loads every piece that is not loaded yet."""
+    total = EventStore(database).head()
+    sum_of = Loaded(0, 0, 0.0, 0.0)
+    watch.show("read and fold", 0, total)
+    with closing(_loaded(builder, workers, generation)) as loading:
+        for loaded in loading:
+            sum_of = sum_of.plus(loaded)
+            watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
+            watch.show("read and fold", sum_of.events, total)
+            watch.show("load", sum_of.events, total)
+    for phase in ("read and fold", "load"):
+        watch.show(phase, total, total)  # positions have gaps, and pieces of an interrupted rebuild are not counted
+    return sum_of
+
+
+def _loaded(builder: Builder, workers: Workers, generation: Generation) -> Generator[Loaded, None, None]:
+    pieces = builder.pieces(generation)
+    if not workers.are_worth(pieces):
+        return (load_piece(builder, generation, piece) for piece in pieces)
+    return workers.run(load_piece, [(generation, piece) for piece in pieces])
+
+
+def load_piece(builder: Builder, generation: Generation, piece: Piece) -> Loaded:
+    """Folds and loads one piece of history; one that is loaded already stays as it is."""
+    return builder.load(generation, piece, fold_streams)
+
+
+def _make_ready(
+    database: Database,
+    builder: Builder,
+    workers: Workers,
+    generation: Generation,
+    watch: _Watch,
+    check_alone: Callable[[], None],
+) -> Position:
+    """Catches a loaded generation up, verifies it and switches to it; one that is wrong is dropped."""
+    _project_to_head(database, generation, watch)
+    with watch.timing("verify"):
+        checked = check(
+            builder, generation, workers=workers, progress=lambda done, total: watch.show("verify", done, total)
+        )
+    if checked.differences:
+        builder.drop(generation)
+        raise DifferencesFound(checked.differences)
+    _project_to_head(database, generation, watch)
+    with watch.timing("switch"):
+        watch.show("switch", 0, 1)
+        position = _switch(builder, generation, check_alone)
+        watch.show("switch", 1, 1)
+    return position
+
+
+def _project_to_head(database: Database, generation: Generation, watch: _Watch) -> None:
+    with watch.timing("catch up"):
+        Projector(database, generation=generation).catch_up(
+            progress=lambda position, goal: watch.show("catch up", position, goal)
+        )
+
+
+def _switch(builder: Builder, generation: Generation, check_alone: Callable[[], None]) -> Position:
+    """Switches readers at a position no lower than the serving one's, in one transaction."""
+    with builder.switching(generation) as turn:
+        check_alone()  # from here on a restart of the server would break off the switch as well
+        while turn.position < turn.serving_position:
+            batch = turn.read(upto=turn.serving_position, limit=turn.batch_events)
+            if not batch:  # the serving position is damaged: nothing is stored there
+                break
+            turn.write(project(turn, batch), batch[-1].position)
+        return turn.position

@@ -1,0 +1,168 @@
+"""The contract for making, checking and switching generations; the other half of `Store`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, NamedTuple, Protocol
+
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.base import StoredEnvelope
+from projections.rows import Rows
+from projections.stores.base import Turn
+
+TABLES: Final = ("appointment", "talent_schedule", "coach_schedule")
+"""The read models; the names of their tables end in the number of the generation."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One idempotent piece of a rebuild: the appointments whose ids are in a range, in the database's own order.
+
+    The pieces of a generation cover every id once. Loading one again, after it was loaded, does nothing: this is
+    where several machines would each take theirs.
+
+    Attributes:
+        first: the lowest id of the range; None for no bound.
+        until: the lowest id above the range; None for no bound.
+        upto: only envelopes up to this position belong to the load; the projector brings the rest.
+    """
+
+    number: int
+    first: AppointmentId | None
+    until: AppointmentId | None
+    upto: Position
+
+
+def pieces_of(boundaries: Sequence[AppointmentId], upto: Position) -> list[Piece]:
+    """The pieces between boundaries, which are distinct and in the database's own order."""
+    edges = [None, *boundaries, None]
+    return [Piece(number, *edge, upto) for number, edge in enumerate(pairwise(edges), start=1)]
+
+
+def pieces_up_to(builder: Builder, upto: Position) -> list[Piece]:
+    """History up to a position, in pieces of about equal size: the one place that cuts it."""
+    return pieces_of(builder.boundaries(upto // builder.piece_events, upto), upto)
+
+
+_SAMPLES_PER_PIECE: Final = 30
+
+
+def sample_positions(count: int, upto: Position) -> list[int]:
+    """Positions all over history, enough to find boundaries of about equal pieces."""
+    samples = min(upto, count * _SAMPLES_PER_PIECE)
+    return sorted({1 + upto * number // samples for number in range(samples)}) if samples else []
+
+
+def quantiles(ids: Sequence[AppointmentId], count: int) -> list[AppointmentId]:
+    """At most `count` of the ids, which are in order and distinct, at about equal distances."""
+    chosen = (ids[len(ids) * number // (count + 1)] for number in range(1, count + 1)) if ids else ()
+    return list(dict.fromkeys(chosen))
+
+
+class Loaded(NamedTuple):
+    """What loading a piece did, and how long each half of it took in seconds."""
+
+    events: int
+    appointments: int
+    folding_seconds: float
+    loading_seconds: float
+
+    def plus(self, other: Loaded) -> Loaded:
+        """Both together."""
+        return Loaded(
+            self.events + other.events,
+            self.appointments + other.appointments,
+            self.folding_seconds + other.folding_seconds,
+            self.loading_seconds + other.loading_seconds,
+        )
+
+
+Fold = Callable[[Iterator[StoredEnvelope]], tuple[Rows, int]]
+"""Rows, and the number of envelopes they were made of, from envelopes that come stream by stream."""
+
+
+class SwitchTurn(Turn, Protocol):
+    """A turn at the generation that is going to serve, while nobody projects to the one that serves."""
+
+    serving_position: Position
+
+
+class Snapshot(Protocol):
+    """One unchanging view of history and of one generation; `head` is the highest position of the event store."""
+
+    position: Position
+    head: Position
+
+    def share(self) -> str | None:
+        """A token by which other processes open an equal view while this one is open; None where none can."""
+
+    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+        """The envelopes of a range of appointments, stream by stream, each by event id."""
+
+    def rows(self, keys: Rows) -> Rows:
+        """The rows of the generation under the keys of the given rows, in any order."""
+
+    def counts(self) -> tuple[int, int, int]:
+        """How many rows the appointment, talent and coach tables of the generation hold."""
+
+    def everything(self) -> Iterator[Rows]:
+        """All rows of the generation, in bounded portions."""
+
+    def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
+        """The distinct appointments of the envelopes at these positions, as far as there are such."""
+
+    def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
+        """The envelopes of these appointments, stream by stream, each by event id."""
+
+
+class Builder(Protocol):
+    """Makes generations beside the one that serves. Every method raises a `StorageError` like those of `Store`."""
+
+    piece_events: int
+    """About how many envelopes a piece holds."""
+
+    def rebuilding(self) -> AbstractContextManager[Callable[[], None]]:
+        """Keeps other rebuilds out until the end of the block, or of the process.
+
+        The callable raises a `StorageError` when others are not kept out any more: the server was restarted.
+
+        Raises:
+            RebuildRunning: another one is under way.
+        """
+
+    def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
+        """At most `count` distinct ids, in the database's order, that cut history into parts of about one size."""
+
+    def begin(self, pieces: Sequence[Piece]) -> Generation:
+        """Begins a generation with a number never used before: its catalogue row, empty tables and the pieces."""
+
+    def upto(self, generation: Generation) -> Position | None:
+        """The position up to which the pieces of a generation go; None when it has none."""
+
+    def pieces(self, generation: Generation) -> list[Piece]:
+        """The pieces of a generation that are not loaded yet."""
+
+    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
+        """Folds and loads a piece and notes that it is loaded, all at once or not at all."""
+
+    def make_keys(self, generation: Generation) -> None:
+        """Makes the keys of a loaded generation; harmless when they are there."""
+
+    def finish(self, generation: Generation, position: Position) -> None:
+        """Notes that everything up to a position is loaded; from now on it can be projected to."""
+
+    def switching(self, generation: Generation) -> AbstractContextManager[SwitchTurn]:
+        """Holds the pointer; at the end of the block readers see this generation, unless the block raises."""
+
+    def drop(self, generation: Generation) -> bool:
+        """Retires a generation for good, then drops its tables; harmless when repeated.
+
+        False when somebody, a `pg_dump` for instance, holds the tables for long: readers must not queue behind the
+        drop, so they are left as they are, for another call.
+        """
+
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> AbstractContextManager[Snapshot]:
+        """Opens an unchanging view; with the token of another one, an equal one."""

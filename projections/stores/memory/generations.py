@@ -1,0 +1,202 @@
+"""Making and switching generations in memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
+
+from domain.appointment import current_fold_version
+from domain.errors import RebuildRunning
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.base import StoredEnvelope
+from domain.storage.memory.database import MemoryDatabase
+from domain.storage.memory.recorder import MemoryRecorder
+from projections.rows import Rows, Side
+from projections.stores.base import GenerationInfo, GenerationState
+from projections.stores.generations import Fold, Loaded, Piece, quantiles
+from projections.stores.memory.store import MemoryTurn, ReadModels, Tables
+
+
+class MemoryBuilder:
+    """See `Builder`."""
+
+    piece_events = 1_000
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+        self._recorder = MemoryRecorder(database)
+
+    @property
+    def _models(self) -> ReadModels:
+        return ReadModels.of(self._database)
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[Callable[[], None]]:
+        """See `Builder.rebuilding`."""
+        alone = self._models.rebuilding
+        if not alone.acquire(blocking=False):
+            raise RebuildRunning(f"another rebuild of memory:{self._database.name} is under way")
+        try:
+            yield lambda: None
+        finally:
+            alone.release()
+
+    def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
+        """See `Builder.boundaries`."""
+        ids = sorted({stored.appointment_id for stored in self._history(upto)})
+        return quantiles(ids, count)
+
+    def begin(self, pieces: Sequence[Piece]) -> Generation:
+        """See `Builder.begin`."""
+        with self._database.contents.lock:
+            number = Generation(max(self._models.generations) + 1)
+            info = GenerationInfo(
+                number, current_fold_version(), Position(0), GenerationState.BUILDING, datetime.now(UTC)
+            )
+            self._models.generations[number] = Tables(info)
+            self._models.pieces[number] = {piece.number: (piece, False) for piece in pieces}
+            return number
+
+    def upto(self, generation: Generation) -> Position | None:
+        """See `Builder.upto`."""
+        return max((piece.upto for piece, _ in self._models.pieces.get(generation, {}).values()), default=None)
+
+    def pieces(self, generation: Generation) -> list[Piece]:
+        """See `Builder.pieces`."""
+        return [piece for piece, is_loaded in self._models.pieces[generation].values() if not is_loaded]
+
+    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
+        """See `Builder.load`."""
+        began = time.perf_counter()
+        rows, events = fold(iter(self._streams(piece, piece.upto)))
+        folded = time.perf_counter()
+        with self._database.contents.lock:
+            _, is_loaded = self._models.pieces[generation][piece.number]
+            if not is_loaded:
+                self._models.generations[generation].put(rows)
+                self._models.pieces[generation][piece.number] = (piece, True)
+        return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
+
+    def make_keys(self, generation: Generation) -> None:
+        """See `Builder.make_keys`; dictionaries have theirs."""
+
+    def finish(self, generation: Generation, position: Position) -> None:
+        """See `Builder.finish`."""
+        with self._database.contents.lock:
+            tables = self._models.generations[generation]
+            tables.info = replace(tables.info, position=max(tables.info.position, position))
+
+    @contextmanager
+    def switching(self, generation: Generation) -> Iterator[MemorySwitchTurn]:
+        """See `Builder.switching`."""
+        models, contents = self._models, self._database.contents
+        serving = models.tables(None)  # it only changes while other rebuilds are kept out
+        tables = models.tables(generation)
+        with serving.turn, tables.turn, contents.lock:
+            turn = MemorySwitchTurn(self._database, tables)
+            turn.serving_position = serving.info.position
+            yield turn
+            turn.commit()
+            tables.info = replace(tables.info, state=GenerationState.READY)
+            if models.serving != generation:
+                models.previous, models.serving = models.serving, generation
+        contents.notify()
+
+    def drop(self, generation: Generation) -> bool:
+        """See `Builder.drop`."""
+        with self._database.contents.lock:
+            info = self._models.generations[generation].info
+            self._models.generations[generation] = Tables(replace(info, state=GenerationState.DROPPED))
+            self._models.pieces.pop(generation, None)
+            return True
+
+    @contextmanager
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[MemorySnapshot]:
+        """See `Builder.snapshot`; nothing changes while it is open."""
+        del token  # this view is not shared
+        with self._database.contents.lock:
+            yield MemorySnapshot(self, self._models.generations[generation], self._recorder.head())
+
+    def _history(self, upto: Position) -> list[StoredEnvelope]:
+        history: list[StoredEnvelope] = []
+        after = Position(0)
+        while batch := self._recorder.read(after=after, upto=upto, limit=1000):
+            history += batch
+            after = batch[-1].position
+        return history
+
+    def _streams(self, piece: Piece, upto: Position) -> list[StoredEnvelope]:
+        mine = [
+            stored
+            for stored in self._history(upto)
+            if (piece.first is None or stored.appointment_id >= piece.first)
+            and (piece.until is None or stored.appointment_id < piece.until)
+        ]
+        return sorted(mine, key=lambda stored: (stored.appointment_id, stored.event_id))
+
+
+class MemorySwitchTurn(MemoryTurn):
+    """See `SwitchTurn`."""
+
+    serving_position = Position(0)
+
+
+class MemorySnapshot:
+    """See `Snapshot`."""
+
+    def __init__(self, builder: MemoryBuilder, tables: Tables, head: Position) -> None:
+        self._builder = builder
+        self._tables = tables
+        self.position = tables.info.position
+        self.head = head
+
+    def share(self) -> None:
+        """See `Snapshot.share`."""
+
+    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+        """See `Snapshot.streams`."""
+        return iter(self._builder._streams(piece, self.position))  # noqa: SLF001 - two halves of one adapter
+
+    def rows(self, keys: Rows) -> Rows:
+        """See `Snapshot.rows`."""
+        appointments, schedules = self._tables.appointments, self._tables.schedules
+        found = Rows(
+            [appointments[row.appointment_id] for row in keys.appointments if row.appointment_id in appointments],
+            [],
+            [],
+        )
+        for side in Side:
+            for key in keys.of(side):
+                row = schedules[side].get(key.owner_id, {}).get(key.appointment_id)
+                if row is not None:
+                    found.of(side).append(row)
+        return found
+
+    def counts(self) -> tuple[int, int, int]:
+        """See `Snapshot.counts`."""
+        talents, coaches = (sum(map(len, self._tables.schedules[side].values())) for side in Side)
+        return len(self._tables.appointments), talents, coaches
+
+    def everything(self) -> Iterator[Rows]:
+        """See `Snapshot.everything`."""
+        talents, coaches = (
+            list(chain.from_iterable(rows.values() for rows in self._tables.schedules[side].values()))
+            for side in Side
+        )
+        yield Rows(list(self._tables.appointments.values()), talents, coaches)
+
+    def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
+        """See `Snapshot.appointments_at`."""
+        wanted = set(positions)
+        history = self._builder._history(self.position)  # noqa: SLF001 - two halves of one adapter
+        return sorted({stored.appointment_id for stored in history if stored.position in wanted})
+
+    def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
+        """See `Snapshot.streams_of`."""
+        wanted = set(appointment_ids)
+        everything = Piece(1, None, None, self.position)
+        return (stored for stored in self.streams(everything) if stored.appointment_id in wanted)

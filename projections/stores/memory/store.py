@@ -1,0 +1,213 @@
+"""The read models in memory, beside the event store of the same name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from threading import Event, Lock, RLock
+
+from domain.appointment import current_fold_version
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.base import StoredEnvelope
+from domain.storage.memory.database import MemoryDatabase
+from domain.storage.memory.recorder import MemoryRecorder
+from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores.base import (
+    Catalogue,
+    GenerationInfo,
+    GenerationState,
+    OwnerCounts,
+    ScheduleChange,
+    ScheduleQuery,
+    Stamp,
+)
+from projections.stores.generations import Piece
+
+
+@dataclass(slots=True)
+class Tables:
+    """The three tables of one generation, and who has the turn at it."""
+
+    info: GenerationInfo
+    turn: RLock = field(default_factory=RLock)
+    appointments: dict[str, AppointmentRow] = field(default_factory=dict)
+    schedules: dict[Side, dict[str, dict[str, ScheduleRow]]] = field(
+        default_factory=lambda: {Side.TALENT: {}, Side.COACH: {}}
+    )
+
+    def put(self, rows: Rows) -> None:
+        """Puts rows in the place of those with the same keys."""
+        self.appointments |= {row.appointment_id: row for row in rows.appointments}
+        for side in Side:
+            for row in rows.of(side):
+                self.schedules[side].setdefault(row.owner_id, {})[row.appointment_id] = row
+
+
+class ReadModels:
+    """All generations of one place."""
+
+    def __init__(self) -> None:
+        first = Generation(1)
+        info = GenerationInfo(first, current_fold_version(), Position(0), GenerationState.READY, datetime.now(UTC))
+        self.serving = first
+        self.previous: Generation | None = None
+        self.generations = {first: Tables(info)}
+        self.pieces: dict[Generation, dict[int, tuple[Piece, bool]]] = {}
+        self.rebuilding = Lock()
+
+    @staticmethod
+    def of(database: MemoryDatabase) -> ReadModels:
+        """Those of a database, made when they are first asked for."""
+        contents = database.contents
+        with contents.lock:
+            if contents.read_models is None:
+                contents.read_models = ReadModels()
+            models: ReadModels = contents.read_models
+            return models
+
+    def tables(self, generation: Generation | None) -> Tables:
+        """Those of a generation; without a number of the one that serves now."""
+        return self.generations[generation or self.serving]
+
+
+class MemoryStore:
+    """See `Store`."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
+        self._recorder = MemoryRecorder(database)
+
+    @property
+    def _models(self) -> ReadModels:
+        return ReadModels.of(self._database)
+
+    def create(self) -> None:
+        """See `Store.create`; nothing is ever missing in memory."""
+        _ = self._models
+
+    def migrate(self) -> None:
+        """See `Store.migrate`; nothing is ever old in memory."""
+        _ = self._models
+
+    def catalogue(self) -> Catalogue:
+        """See `Store.catalogue`."""
+        with self._database.contents.lock:
+            models = self._models
+            infos = tuple(tables.info for _, tables in sorted(models.generations.items()))
+            return Catalogue(models.serving, models.previous, infos)
+
+    @contextmanager
+    def turn(self, generation: Generation | None = None) -> Iterator[MemoryTurn]:
+        """See `Store.turn`; another generation may serve by the time the turn has come."""
+        models, contents = self._models, self._database.contents
+        while True:
+            tables = models.tables(generation)
+            with tables.turn:
+                if tables is not models.tables(generation):
+                    continue
+                turn = MemoryTurn(self._database, tables)
+                yield turn
+                turn.commit()
+            contents.notify()
+            return
+
+    def stamp(self) -> Stamp:
+        """See `Store.stamp`."""
+        with self._database.contents.lock:
+            info = self._serving().info
+            head = self._recorder.head()
+            return Stamp(info.number, info.fold_version, info.position, head, self._database.contents.epoch)
+
+    def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
+        """See `Store.schedule`."""
+        with self._database.contents.lock:
+            rows = list(self._serving().schedules[query.side].get(query.owner_id, {}).values())
+            return self.stamp(), [row.body for row in query.page(rows) if row.body is not None]
+
+    def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
+        """See `Store.appointment`."""
+        with self._database.contents.lock:
+            row = self._serving().appointments.get(appointment_id)
+            return self.stamp(), None if row is None else row.body
+
+    def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
+        """See `Store.owners`."""
+        with self._database.contents.lock:
+            everyone = sorted(self._serving().schedules[side].items())
+            counts = [
+                _counts(owner_id, list(rows.values()))
+                for owner_id, rows in everyone
+                if after is None or owner_id > after
+            ]
+            return self.stamp(), [one for one in counts if one.planned + one.done + one.canceled][:limit]
+
+    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
+        """See `Store.changes`."""
+        with self._database.contents.lock:
+            rows = self._serving().schedules[side].get(owner_id, {}).values()
+            changed = [ScheduleChange(row.appointment_id, row.position, row) for row in rows if row.position > after]
+            return self.stamp(), sorted(changed, key=lambda change: (change.position, change.appointment_id))
+
+    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
+        """See `Store.streams`."""
+        with self._database.contents.lock:
+            stamp = self.stamp()
+            ids = sorted(self._serving().schedules[side].get(owner_id, {}))
+            envelopes = [stored for one in ids for stored in self._recorder.stream(AppointmentId(one))]
+            return stamp, [stored for stored in envelopes if stored.position <= stamp.position]
+
+    def appointments_count(self) -> int:
+        """See `Store.appointments_count`."""
+        return len(self._serving().appointments)
+
+    @contextmanager
+    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
+        """See `Store.waiter`."""
+        with self._database.waiter() as wait:
+            yield wait
+
+    def _serving(self) -> Tables:
+        return self._models.tables(None)
+
+
+class MemoryTurn:
+    """See `Turn`."""
+
+    batch_events = 1_000
+
+    def __init__(self, database: MemoryDatabase, tables: Tables) -> None:
+        self._contents = database.contents
+        self._recorder = MemoryRecorder(database)
+        self._tables = tables
+        self._written: list[tuple[Rows, Position]] = []
+        self.generation = tables.info.number
+        self.fold_version = tables.info.fold_version
+        self.position = tables.info.position
+
+    def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """See `Turn.read`."""
+        return self._recorder.read(after=self.position, upto=upto, limit=limit)
+
+    def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
+        """See `Turn.appointments`."""
+        rows = self._tables.appointments
+        return [rows[one] for one in appointment_ids if one in rows]
+
+    def write(self, rows: Rows, position: Position) -> None:
+        """See `Turn.write`."""
+        self._written.append((rows, position))
+        self.position = position
+
+    def commit(self) -> None:
+        """Carries out what the block asked for, at once."""
+        with self._contents.lock:
+            for rows, position in self._written:
+                self._tables.put(rows)
+                self._tables.info = replace(self._tables.info, position=position)
+
+
+def _counts(owner_id: str, rows: Sequence[ScheduleRow]) -> OwnerCounts:
+    statuses = [row.status for row in rows if row.body is not None and not row.is_deleted]
+    return OwnerCounts(owner_id, statuses.count("PLANNED"), statuses.count("DONE"), statuses.count("CANCELED"))

@@ -1,0 +1,1 @@
+"""The read models in the PostgreSQL schema of the event store."""

@@ -1,0 +1,44 @@
+-- The read models in the schema of the event store: the catalogue and the pointer.
+-- The three tables of a generation are in generation.sql, their keys in keys.sql.
+
+CREATE TABLE IF NOT EXISTS {schema}.generation (
+    number bigint PRIMARY KEY,
+    fold_version bigint NOT NULL,
+    position bigint NOT NULL,
+    state text NOT NULL,
+    created_at timestamptz NOT NULL
+);
+
+-- The pointer: one row that says which generation serves.
+CREATE TABLE IF NOT EXISTS {schema}.serving (
+    singleton bigint PRIMARY KEY CHECK (singleton = 1),
+    generation bigint NOT NULL,
+    previous bigint,
+    tables_version bigint NOT NULL
+);
+
+INSERT INTO {schema}.serving (singleton, generation, tables_version)
+VALUES (1, 1, {tables_version})
+ON CONFLICT DO NOTHING;
+
+INSERT INTO {schema}.generation (number, fold_version, position, state, created_at)
+VALUES (1, {fold_version}, 0, 'ready', now())
+ON CONFLICT DO NOTHING;
+
+-- The pieces of a generation that is being built, and which of them are loaded.
+CREATE TABLE IF NOT EXISTS {schema}.piece (
+    generation bigint NOT NULL,
+    number bigint NOT NULL,
+    first text,
+    until text,
+    upto bigint NOT NULL,
+    is_loaded boolean NOT NULL,
+    PRIMARY KEY (generation, number)
+);
+
+-- Whoever rebuilds holds this row.
+CREATE TABLE IF NOT EXISTS {schema}.rebuilding (
+    singleton bigint PRIMARY KEY CHECK (singleton = 1)
+);
+
+INSERT INTO {schema}.rebuilding (singleton) VALUES (1) ON CONFLICT DO NOTHING;

@@ -1,0 +1,271 @@
+"""Making and switching generations on PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+import psycopg
+from psycopg import Cursor
+
+from domain.appointment import current_fold_version
+from domain.errors import RebuildRunning, StorageUnavailable
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.postgres.database import PostgresDatabase, Row, statements_of
+from projections.rows import Side
+from projections.stores.base import GenerationState
+from projections.stores.generations import TABLES, Fold, Loaded, Piece, quantiles, sample_positions
+from projections.stores.postgres.snapshot import APPOINTMENTS_AT, PostgresSnapshot, streams_of_piece
+from projections.stores.postgres.store import GENERATION_SQL, KEYS_SQL
+from projections.stores.postgres.unit_of_work import PostgresTurn
+
+_REBUILDING: Final = "SELECT singleton FROM {schema}.rebuilding FOR UPDATE NOWAIT"
+
+_BEGIN: Final = """
+    INSERT INTO {schema}.generation (number, fold_version, position, state, created_at)
+    SELECT MAX(number) + 1, %(fold_version)s, 0, %(state)s, %(now)s FROM {schema}.generation
+    RETURNING number
+"""
+
+_INSERT_PIECE: Final = """
+    INSERT INTO {schema}.piece (generation, number, first, until, upto, is_loaded)
+    VALUES (%(generation)s, %(number)s, %(first)s, %(until)s, %(upto)s, false)
+"""
+
+_UPTO: Final = "SELECT MAX(upto) FROM {schema}.piece WHERE generation = %(generation)s"
+
+_PIECES: Final = """
+    SELECT number, first, until, upto
+    FROM {schema}.piece
+    WHERE generation = %(generation)s
+    AND NOT is_loaded
+    ORDER BY number
+"""
+
+_TAKE_PIECE: Final = """
+    UPDATE {schema}.piece
+    SET is_loaded = true
+    WHERE generation = %(generation)s
+    AND number = %(number)s
+    AND NOT is_loaded
+"""
+
+_COPY_APPOINTMENTS: Final = """
+    COPY {schema}.appointment_{generation} (appointment_id, position, body) FROM STDIN (FORMAT BINARY)
+"""
+
+_COPY_SCHEDULE: Final = """
+    COPY {schema}.{side}_schedule_{generation} (
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    )
+    FROM STDIN (FORMAT BINARY)
+"""
+
+_APPOINTMENT_TYPES: Final = ("text", "int8", "text")
+
+_SCHEDULE_TYPES: Final = (
+    "text", "text", "int8", "text", "text", "text", "text", "int8", "int8", "bool", "text",
+)  # fmt: skip
+
+_FINISH: Final = """
+    UPDATE {schema}.generation
+    SET position = GREATEST(position, %(position)s)
+    WHERE number = %(generation)s
+"""
+
+# The whole table: a row lock would wait for as long as projectors come, because each new FOR SHARE overtakes a
+# waiting FOR UPDATE. A lock on the table is queued for, and plain SELECTs, the questions and pg_dump, pass it by.
+_LOCK_SERVING: Final = "LOCK TABLE {schema}.serving IN EXCLUSIVE MODE"
+
+_SERVING: Final = "SELECT generation FROM {schema}.serving"
+
+_GENERATIONS_LOCKED: Final = """
+    SELECT number, fold_version, position
+    FROM {schema}.generation
+    WHERE number = ANY(%(numbers)b::bigint[])
+    ORDER BY number
+    FOR UPDATE
+"""
+
+_SWITCH: Final = """
+    UPDATE {schema}.serving
+    SET previous = generation, generation = %(next)s
+    WHERE generation <> %(next)s
+"""
+
+_NOTIFY: Final = "SELECT pg_notify(%(channel)s, '')"
+
+_SET_STATE: Final = "UPDATE {schema}.generation SET state = %(state)s WHERE number = %(generation)s"
+
+_DELETE_PIECES: Final = "DELETE FROM {schema}.piece WHERE generation = %(generation)s"
+
+# Questions that still believe in the generation queue behind the drop for so long. It is longer than the second
+# after which PostgreSQL's autovacuum gives way.
+_DROP_PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
+
+_DROP: Final = "DROP TABLE IF EXISTS {schema}.{table}"
+
+_POSITION: Final = """
+    SELECT position, (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events)
+    FROM {schema}.generation
+    WHERE number = %(generation)s
+"""
+
+
+class PostgresBuilder:
+    """See `Builder`."""
+
+    piece_events = 10_000
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[Callable[[], None]]:
+        """See `Builder.rebuilding`; the lock is a row, held by a connection that may be idle for as long."""
+        with self._database.holding() as cursor:
+            try:
+                cursor.execute(self._database.statement(_REBUILDING))
+            except psycopg.errors.LockNotAvailable as error:
+                raise RebuildRunning("another rebuild of this installation is under way") from error
+
+            def check_held() -> None:
+                cursor.execute("")
+
+            yield check_held
+
+    def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
+        """See `Builder.boundaries`."""
+        positions = sample_positions(count, upto)
+        rows = self._database.fetch(self._database.statement(APPOINTMENTS_AT), {"positions": positions})
+        return quantiles([row[0] for row in rows], count)
+
+    def begin(self, pieces: Sequence[Piece]) -> Generation:
+        """See `Builder.begin`."""
+        with self._database.writing() as cursor:
+            parameters = {
+                "fold_version": current_fold_version(),
+                "state": GenerationState.BUILDING.value,
+                "now": datetime.now(UTC),
+            }
+            [[number]] = cursor.execute(self._database.statement(_BEGIN), parameters).fetchall()
+            for statement in statements_of(GENERATION_SQL):
+                cursor.execute(self._database.statement(statement, generation=number))
+            cursor.executemany(
+                self._database.statement(_INSERT_PIECE),
+                [
+                    {
+                        "generation": number,
+                        "number": one.number,
+                        "first": one.first,
+                        "until": one.until,
+                        "upto": one.upto,
+                    }
+                    for one in pieces
+                ],
+            )
+            return Generation(number)
+
+    def upto(self, generation: Generation) -> Position | None:
+        """See `Builder.upto`."""
+        [[upto]] = self._database.fetch(self._database.statement(_UPTO), {"generation": generation})
+        return None if upto is None else Position(upto)
+
+    def pieces(self, generation: Generation) -> list[Piece]:
+        """See `Builder.pieces`."""
+        rows = self._database.fetch(self._database.statement(_PIECES), {"generation": generation})
+        return [Piece(*row) for row in rows]
+
+    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
+        """See `Builder.load`."""
+        began = time.perf_counter()
+        with self._database.writing() as cursor:
+            parameters = {"generation": generation, "number": piece.number}
+            cursor.execute(self._database.statement(_TAKE_PIECE), parameters)
+            if cursor.rowcount == 0:
+                return Loaded(0, 0, 0.0, 0.0)
+            rows, events = fold(streams_of_piece(cursor, self._database, piece, piece.upto))
+            folded = time.perf_counter()
+            self._copy(cursor, _COPY_APPOINTMENTS, _APPOINTMENT_TYPES, rows.appointments, generation=generation)
+            for side in Side:
+                self._copy(cursor, _COPY_SCHEDULE, _SCHEDULE_TYPES, rows.of(side), generation=generation, side=side)
+        return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
+
+    def make_keys(self, generation: Generation) -> None:
+        """See `Builder.make_keys`; then the planner learns what the tables hold."""
+        self._database.run_script(KEYS_SQL, generation=generation)
+        with self._database.writing() as cursor:
+            for table in TABLES:
+                cursor.execute(self._database.statement("ANALYZE {schema}.{table}", table=f"{table}_{generation}"))
+
+    def finish(self, generation: Generation, position: Position) -> None:
+        """See `Builder.finish`."""
+        with self._database.writing() as cursor:
+            parameters = {"generation": generation, "position": position}
+            cursor.execute(self._database.statement(_FINISH), parameters)
+
+    @contextmanager
+    def switching(self, generation: Generation) -> Iterator[PostgresSwitchTurn]:
+        """See `Builder.switching`; every projector's turn holds the pointer in share mode, this one alone.
+
+        Everybody takes the pointer first and rows of `generation` after it, so nobody waits in a circle.
+        """
+        with self._database.writing() as cursor:
+            cursor.execute(self._database.statement(_LOCK_SERVING))
+            [[serving]] = cursor.execute(self._database.statement(_SERVING)).fetchall()
+            cursor.execute(self._database.statement(_GENERATIONS_LOCKED), {"numbers": [serving, generation]})
+            rows = {row[0]: row for row in cursor}
+            turn = PostgresSwitchTurn(self._database, cursor, *rows[generation])
+            turn.serving_position = rows[serving][2]
+            yield turn
+            cursor.execute(self._database.statement(_SWITCH), {"next": generation})
+            self._set_state(cursor, generation, GenerationState.READY)
+            # The position may have risen: whoever waits for one looks again.
+            cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})
+
+    def drop(self, generation: Generation) -> bool:
+        """See `Builder.drop`."""
+        with self._database.writing() as cursor:
+            cursor.execute(self._database.statement(_DELETE_PIECES), {"generation": generation})
+            self._set_state(cursor, generation, GenerationState.RETIRED)
+        try:
+            with self._database.writing() as cursor:
+                cursor.execute(self._database.statement(_DROP_PATIENCE))
+                for table in TABLES:
+                    cursor.execute(self._database.statement(_DROP, table=f"{table}_{generation}"))
+                self._set_state(cursor, generation, GenerationState.DROPPED)
+        except StorageUnavailable as error:
+            if isinstance(error.__cause__, psycopg.errors.LockNotAvailable):
+                return False
+            raise
+        return True
+
+    @contextmanager
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[PostgresSnapshot]:
+        """See `Builder.snapshot`."""
+        with self._database.snapshot(token) as cursor:
+            cursor.execute(self._database.statement(_POSITION), {"generation": generation})
+            [[position, head]] = cursor.fetchall()
+            yield PostgresSnapshot(self._database, cursor, generation, position, head)
+
+    def _set_state(self, cursor: Cursor[Row], generation: Generation, state: GenerationState) -> None:
+        parameters = {"generation": generation, "state": state.value}
+        cursor.execute(self._database.statement(_SET_STATE), parameters)
+
+    def _copy(
+        self, cursor: Cursor[Row], template: str, types: Sequence[str], rows: Sequence[Row], **names: object
+    ) -> None:
+        with cursor.copy(self._database.statement(template, **names)) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
+
+
+class PostgresSwitchTurn(PostgresTurn):
+    """See `SwitchTurn`."""
+
+    serving_position = Position(0)

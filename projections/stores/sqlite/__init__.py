@@ -1,0 +1,1 @@
+"""The read models in the SQLite file of the event store."""

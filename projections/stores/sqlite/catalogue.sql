@@ -1,0 +1,37 @@
+-- The read models in the SQLite file of the event store: the catalogue and the pointer.
+-- The three tables of a generation are in generation.sql, their keys in keys.sql.
+
+CREATE TABLE IF NOT EXISTS generation (
+    number INTEGER PRIMARY KEY,
+    fold_version INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    state TEXT NOT NULL,
+    created_at TEXT NOT NULL
+);
+
+-- The pointer: one row that says which generation serves.
+CREATE TABLE IF NOT EXISTS serving (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    generation INTEGER NOT NULL,
+    previous INTEGER,
+    tables_version INTEGER NOT NULL
+);
+
+INSERT INTO serving (singleton, generation, tables_version)
+VALUES (1, 1, {tables_version})
+ON CONFLICT DO NOTHING;
+
+INSERT INTO generation (number, fold_version, position, state, created_at)
+VALUES (1, {fold_version}, 0, 'ready', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
+ON CONFLICT DO NOTHING;
+
+-- The pieces of a generation that is being built, and which of them are loaded.
+CREATE TABLE IF NOT EXISTS piece (
+    generation INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    first TEXT,
+    until TEXT,
+    upto INTEGER NOT NULL,
+    is_loaded INTEGER NOT NULL,
+    PRIMARY KEY (generation, number)
+);

@@ -1,0 +1,184 @@
+"""Making and switching generations in an SQLite file."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from typing import Final
+
+from domain.appointment import current_fold_version
+from domain.errors import RebuildRunning, StorageError
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
+from projections.rows import Side
+from projections.stores.base import GenerationState
+from projections.stores.generations import TABLES, Fold, Loaded, Piece, quantiles, sample_positions
+from projections.stores.sqlite.snapshot import SQLiteSnapshot, appointments_at, streams_of_piece
+from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
+from projections.stores.sqlite.unit_of_work import SQLiteTurn
+
+_PAUSE_RATIO: Final = 0.5
+"""After each piece the file is left to others for this part of the time the piece held it."""
+
+_INSERT_APPOINTMENT: Final = "INSERT INTO appointment_{generation} (appointment_id, position, body) VALUES (?, ?, ?)"
+
+_INSERT_SCHEDULE: Final = """
+    INSERT INTO {side}_schedule_{generation} (
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+class SQLiteBuilder:
+    """See `Builder`."""
+
+    piece_events = 4_000  # loading one holds the file
+
+    def __init__(self, database: SQLiteDatabase) -> None:
+        self._database = database
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[Callable[[], None]]:
+        """See `Builder.rebuilding`; the lock is one of SQLite's own, on an empty file beside the database."""
+        path = f"{self._database.path}-rebuild"
+        create_private_file(path)
+        with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
+            try:
+                lock.execute("BEGIN EXCLUSIVE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
+                    raise RebuildRunning(f"another rebuild of {self._database.path} is under way") from error
+                raise StorageError(f"cannot lock {path}: {error}") from error
+            yield lambda: None
+
+    def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
+        """See `Builder.boundaries`."""
+        with self._database.snapshot() as cursor:
+            return quantiles(appointments_at(cursor, sample_positions(count, upto)), count)
+
+    def begin(self, pieces: Sequence[Piece]) -> Generation:
+        """See `Builder.begin`."""
+        with self._database.writing() as cursor:
+            [number] = cursor.execute("SELECT MAX(number) + 1 FROM generation").fetchone()
+            cursor.execute(
+                "INSERT INTO generation (number, fold_version, position, state, created_at) VALUES (?, ?, 0, ?, ?)",
+                (number, current_fold_version(), GenerationState.BUILDING, datetime.now(UTC).isoformat()),
+            )
+            for statement in GENERATION_SQL.format(generation=number).split(";\n"):
+                cursor.execute(statement)
+            cursor.executemany(
+                "INSERT INTO piece (generation, number, first, until, upto, is_loaded) VALUES (?, ?, ?, ?, ?, 0)",
+                [(number, piece.number, piece.first, piece.until, piece.upto) for piece in pieces],
+            )
+            return Generation(number)
+
+    def upto(self, generation: Generation) -> Position | None:
+        """See `Builder.upto`."""
+        with self._database.reading() as cursor:
+            [upto] = cursor.execute("SELECT MAX(upto) FROM piece WHERE generation = ?", (generation,)).fetchone()
+            return None if upto is None else Position(upto)
+
+    def pieces(self, generation: Generation) -> list[Piece]:
+        """See `Builder.pieces`."""
+        with self._database.reading() as cursor:
+            cursor.execute(
+                """
+                SELECT number, first, until, upto
+                FROM piece
+                WHERE generation = ? AND NOT is_loaded
+                ORDER BY number
+                """,
+                (generation,),
+            )
+            return [Piece(*row) for row in cursor]
+
+    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
+        """See `Builder.load`; folds before it takes the file, and lets others have it for a while after."""
+        began = time.perf_counter()
+        with self._database.snapshot() as cursor:
+            rows, events = fold(streams_of_piece(cursor, piece, piece.upto))
+        folded = time.perf_counter()
+        with self._database.writing() as cursor:
+            cursor.execute(
+                "UPDATE piece SET is_loaded = 1 WHERE generation = ? AND number = ? AND NOT is_loaded",
+                (generation, piece.number),
+            )
+            if cursor.rowcount == 1:
+                cursor.executemany(_INSERT_APPOINTMENT.format(generation=generation), rows.appointments)
+                for side in Side:
+                    cursor.executemany(_INSERT_SCHEDULE.format(side=side, generation=generation), rows.of(side))
+        loaded = time.perf_counter()
+        time.sleep((loaded - folded) * _PAUSE_RATIO)
+        return Loaded(events, len(rows.appointments), folded - began, loaded - folded)
+
+    def make_keys(self, generation: Generation) -> None:
+        """See `Builder.make_keys`; each in a transaction of its own, so that appends come in between."""
+        for statement in KEYS_SQL.format(generation=generation).split(";\n"):
+            with self._database.writing() as cursor:
+                cursor.execute(statement)
+
+    def finish(self, generation: Generation, position: Position) -> None:
+        """See `Builder.finish`."""
+        with self._database.writing() as cursor:
+            cursor.execute(
+                "UPDATE generation SET position = MAX(position, ?) WHERE number = ?", (position, generation)
+            )
+
+    @contextmanager
+    def switching(self, generation: Generation) -> Iterator[SQLiteSwitchTurn]:
+        """See `Builder.switching`; the write lock of the file holds the pointer."""
+        with self._database.writing() as cursor:
+            row = cursor.execute(
+                """
+                SELECT next.number, next.fold_version, next.position, now.position
+                FROM serving
+                JOIN generation AS now ON now.number = serving.generation
+                JOIN generation AS next ON next.number = ?
+                """,
+                (generation,),
+            ).fetchone()
+            turn = SQLiteSwitchTurn(cursor, *row[:3])
+            turn.serving_position = row[3]
+            yield turn
+            cursor.execute(
+                "UPDATE serving SET previous = generation, generation = :next WHERE generation <> :next",
+                {"next": generation},
+            )
+            cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
+
+    def drop(self, generation: Generation) -> bool:
+        """See `Builder.drop`; who reads a file holds nobody up."""
+        with self._database.writing() as cursor:
+            for table in TABLES:
+                cursor.execute(f"DROP TABLE IF EXISTS {table}_{generation}")
+            cursor.execute("DELETE FROM piece WHERE generation = ?", (generation,))
+            cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.DROPPED, generation))
+        return True
+
+    @contextmanager
+    def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[SQLiteSnapshot]:
+        """See `Builder.snapshot`."""
+        with self._database.snapshot() as cursor:
+            [position, state, head] = cursor.execute(
+                """
+                SELECT position, state, (SELECT COALESCE(MAX(rowid), 0) FROM stored_events)
+                FROM generation
+                WHERE number = ?
+                """,
+                (generation,),
+            ).fetchone()
+            snapshot = SQLiteSnapshot(cursor, generation, position, head, GenerationState(state))
+            if token not in (None, snapshot.share()):
+                raise StorageError(f"generation {generation} changed while it was checked; run it again")
+            yield snapshot
+
+
+class SQLiteSwitchTurn(SQLiteTurn):
+    """See `SwitchTurn`."""
+
+    serving_position = Position(0)

@@ -1,0 +1,162 @@
+"""One unchanging view of history and of a generation on SQLite."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.base import StoredEnvelope
+from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores.base import GenerationState
+from projections.stores.generations import TABLES, Piece
+
+_PORTION_ROWS: Final = 1000
+
+_PIECE_STREAMS: Final = """
+    SELECT rowid, originator_version, originator_id, topic, state
+    FROM stored_events
+    WHERE originator_id >= COALESCE(:first, '')
+    AND (:until IS NULL OR originator_id < :until)
+    AND +rowid <= :upto -- not by its index: the range of ids is the smaller part
+    ORDER BY originator_id, originator_version
+"""
+
+_STREAMS_OF: Final = """
+    SELECT rowid, originator_version, originator_id, topic, state
+    FROM stored_events
+    WHERE originator_id IN (SELECT value FROM json_each(:appointment_ids))
+    AND rowid <= :upto
+    ORDER BY originator_id, originator_version
+"""
+
+_APPOINTMENTS: Final = """
+    SELECT appointment_id, position, body
+    FROM appointment_{generation}
+    WHERE appointment_id IN (SELECT value FROM json_each(:keys))
+"""
+
+_SCHEDULE_ROWS: Final = """
+    SELECT
+        row.{side}_id, row.appointment_id, row.position, row.counterpart_id, row.status, row.appointment_type,
+        row.subphase_id, row.starts_at, row.ends_at, row.is_deleted, row.body
+    FROM json_each(:keys) AS wanted
+    JOIN {side}_schedule_{generation} AS row
+        ON row.{side}_id = wanted.value ->> 0
+        AND row.appointment_id = wanted.value ->> 1
+"""
+
+_ALL_APPOINTMENTS: Final = "SELECT appointment_id, position, body FROM appointment_{generation}"
+
+_ALL_SCHEDULE_ROWS: Final = """
+    SELECT
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    FROM {side}_schedule_{generation}
+"""
+
+
+class SQLiteSnapshot:
+    """See `Snapshot`."""
+
+    def __init__(
+        self,
+        cursor: sqlite3.Cursor,
+        generation: Generation,
+        position: Position,
+        head: Position,
+        state: GenerationState,
+    ) -> None:
+        self._cursor = cursor
+        self._generation = generation
+        self.position = position
+        self.head = head
+        self._state = state
+
+    def share(self) -> str | None:
+        """See `Snapshot.share`.
+
+        SQLite shares no snapshot. But history up to a position never changes, and a generation that is being built
+        changes only together with its position: at the same position every view of both is the same.
+        """
+        return str(self.position) if self._state is GenerationState.BUILDING else None
+
+    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+        """See `Snapshot.streams`."""
+        return streams_of_piece(self._another_cursor(), piece, self.position)
+
+    def rows(self, keys: Rows) -> Rows:
+        """See `Snapshot.rows`."""
+        found = Rows([], [], [])
+        cursor = self._cursor
+        ids = json.dumps([row.appointment_id for row in keys.appointments])
+        cursor.execute(_APPOINTMENTS.format(generation=self._generation), {"keys": ids})
+        found.appointments.extend(AppointmentRow(*row) for row in cursor)
+        for side in Side:
+            pairs = json.dumps([(row.owner_id, row.appointment_id) for row in keys.of(side)])
+            cursor.execute(_SCHEDULE_ROWS.format(side=side, generation=self._generation), {"keys": pairs})
+            found.of(side).extend(_schedule_row(row) for row in cursor)
+        return found
+
+    def counts(self) -> tuple[int, int, int]:
+        """See `Snapshot.counts`."""
+        first, second, third = (
+            self._cursor.execute(f"SELECT COUNT(*) FROM {table}_{self._generation}").fetchone()[0]  # noqa: S608
+            for table in TABLES
+        )
+        return first, second, third
+
+    def everything(self) -> Iterator[Rows]:
+        """See `Snapshot.everything`."""
+        cursor = self._another_cursor()
+        cursor.execute(_ALL_APPOINTMENTS.format(generation=self._generation))
+        while portion := cursor.fetchmany(_PORTION_ROWS):
+            yield Rows([AppointmentRow(*row) for row in portion], [], [])
+        for side in Side:
+            cursor.execute(_ALL_SCHEDULE_ROWS.format(side=side, generation=self._generation))
+            while portion := cursor.fetchmany(_PORTION_ROWS):
+                rows = Rows([], [], [])
+                rows.of(side).extend(_schedule_row(row) for row in portion)
+                yield rows
+
+    def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
+        """See `Snapshot.appointments_at`."""
+        return appointments_at(self._cursor, positions)
+
+    def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
+        """See `Snapshot.streams_of`."""
+        cursor = self._another_cursor()
+        cursor.execute(_STREAMS_OF, {"appointment_ids": json.dumps(appointment_ids), "upto": self.position})
+        return (StoredEnvelope(*row) for row in cursor)
+
+    def _another_cursor(self) -> sqlite3.Cursor:
+        return self._cursor.connection.cursor()
+
+
+def streams_of_piece(cursor: sqlite3.Cursor, piece: Piece, upto: Position) -> Iterator[StoredEnvelope]:
+    """The envelopes of a piece up to a position, stream by stream, each by event id."""
+    cursor.execute(_PIECE_STREAMS, {"first": piece.first, "until": piece.until, "upto": upto})
+    return (StoredEnvelope(*row) for row in cursor)
+
+
+def _schedule_row(row: tuple[Any, ...]) -> ScheduleRow:
+    schedule_row = ScheduleRow(*row)
+    if schedule_row.is_deleted is None:
+        return schedule_row
+    return schedule_row._replace(is_deleted=bool(schedule_row.is_deleted))
+
+
+def appointments_at(cursor: sqlite3.Cursor, positions: Sequence[int]) -> list[AppointmentId]:
+    """The distinct appointments of the envelopes at these positions, in order."""
+    cursor.execute(
+        """
+        SELECT DISTINCT originator_id
+        FROM stored_events
+        WHERE rowid IN (SELECT value FROM json_each(:positions))
+        ORDER BY originator_id
+        """,
+        {"positions": json.dumps(positions)},
+    )
+    return [AppointmentId(row[0]) for row in cursor]

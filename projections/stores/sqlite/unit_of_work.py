@@ -1,0 +1,76 @@
+"""A projector's turn on SQLite: what a batch reads and writes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Final
+
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.base import StoredEnvelope
+from domain.storage.sqlite.recorder import read_batch
+from projections.rows import AppointmentRow, Rows, Side
+
+_UPSERT_APPOINTMENT: Final = """
+    INSERT INTO appointment_{generation} (appointment_id, position, body)
+    VALUES (?, ?, ?)
+    ON CONFLICT (appointment_id) DO UPDATE SET position = excluded.position, body = excluded.body
+"""
+
+_UPSERT_SCHEDULE: Final = """
+    INSERT INTO {side}_schedule_{generation} (
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    )
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    ON CONFLICT ({side}_id, appointment_id) DO UPDATE SET
+        position = excluded.position,
+        counterpart_id = excluded.counterpart_id,
+        status = excluded.status,
+        appointment_type = excluded.appointment_type,
+        subphase_id = excluded.subphase_id,
+        starts_at = excluded.starts_at,
+        ends_at = excluded.ends_at,
+        is_deleted = excluded.is_deleted,
+        body = excluded.body
+"""
+
+
+class SQLiteTurn:
+    """See `Turn`."""
+
+    batch_events = 1_000  # a turn holds the file
+
+    def __init__(self, cursor: sqlite3.Cursor, generation: Generation, fold_version: int, position: Position) -> None:
+        self._cursor = cursor
+        self.generation = generation
+        self.fold_version = fold_version
+        self.position = position
+
+    def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
+        """See `Turn.read`."""
+        return read_batch(self._cursor, after=self.position, upto=upto, limit=limit)
+
+    def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
+        """See `Turn.appointments`."""
+        self._cursor.execute(
+            f"""
+            SELECT appointment_id, position, body
+            FROM appointment_{self.generation}
+            WHERE appointment_id IN (SELECT value FROM json_each(:appointment_ids))
+            """,  # noqa: S608 - a number
+            {"appointment_ids": json.dumps(appointment_ids)},
+        )
+        return [AppointmentRow(*row) for row in self._cursor]
+
+    def write(self, rows: Rows, position: Position) -> None:
+        """See `Turn.write`."""
+        self._cursor.executemany(_UPSERT_APPOINTMENT.format(generation=self.generation), rows.appointments)
+        for side in Side:
+            self._cursor.executemany(_UPSERT_SCHEDULE.format(side=side, generation=self.generation), rows.of(side))
+        self._cursor.execute(
+            "UPDATE generation SET position = :position WHERE number = :generation",
+            {"position": position, "generation": self.generation},
+        )
+        self.position = position

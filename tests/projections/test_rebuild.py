@@ -1,0 +1,426 @@
+"""Rebuild: a new generation that equals history, switched to at once, and back; whatever is in the way."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.errors import NotInstalled, RebuildFailed, RebuildRunning, VersionMismatch
+from projections import Progress, verify
+from projections.cli.app import run
+from tests.conftest import Place, own_schema
+from tests.support.builders import envelope
+from tests.support.generations import (
+    append_sample,
+    builder,
+    catalogue,
+    held,
+    line_of,
+    position,
+    python,
+    serving,
+    states,
+    table_names,
+    tables_of,
+    unfinished,
+)
+from tests.support.histories import histories
+from tests.support.readmodels import check_read_models
+from tests.support.rebuilding import (
+    PHASES,
+    append,
+    cut_small_pieces,
+    project,
+    rebuilt,
+    rolled_back,
+    set_fold_version,
+    upgrade,
+)
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_small_pieces(monkeypatch)
+
+
+def test_a_rebuild_of_nothing_serves_nothing(place: Place) -> None:
+    report = rebuilt(place)
+    assert (report.generation, report.position, report.events, report.appointments) == (2, 0, 0, 0)
+    assert (serving(place), len(place.schedules().talent("talent-1"))) == (2, 0)
+    assert verify(place.url, schema=place.schema) == []
+
+
+def test_a_rebuild_of_one_envelope_equals_what_was_projected(place: Place) -> None:
+    schedules = project(place, envelope(7))
+    rebuilt(place)
+    assert held(place, 1) == held(place, 2)
+    assert [(one.id, one.event_id) for one in schedules.talent("talent-1")] == [("appointment-1", 7)]
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.usefixtures("small_pieces")
+def test_a_rebuilt_generation_equals_the_live_one_row_for_row(place: Place, processes: int) -> None:
+    lines = append_sample(place, 1000, late=70)
+    place.projector().catch_up()
+    report = rebuilt(place, processes=processes)
+    assert held(place, 1) == held(place, 2)
+    assert position(place, 1) == position(place, 2) == report.position == 1000
+    assert (report.events, report.appointments) == (1000, len(held(place)["appointment"]))
+    check_read_models(place.url, place.schema, map(json.loads, lines))
+
+
+def rebuild_a_history(url: str, schema: str | None, envelopes: list[dict[str, Any]], projected: int) -> None:
+    place = Place("any", url, schema)
+    with place.closing:
+        project(place, *envelopes[:projected])
+        project(place, *envelopes[projected:])
+        rebuilt(place)
+        assert held(place, 1) == held(place, 2)
+        assert position(place, 1) == position(place, 2)
+        check_read_models(url, schema, envelopes)
+
+
+@settings(max_examples=100)
+@given(histories(max_envelopes=12), st.integers(0, 12))
+def test_any_history_is_rebuilt_as_it_was_projected(envelopes: list[dict[str, Any]], projected: int) -> None:
+    rebuild_a_history(f"memory:rebuilt-{next(_numbers)}", None, envelopes, projected)
+
+
+@settings(max_examples=15)
+@given(envelopes=histories(max_envelopes=12), projected=st.integers(0, 12))
+def test_any_history_in_a_file_is_rebuilt_as_it_was_projected(
+    tmp_path_factory: pytest.TempPathFactory, envelopes: list[dict[str, Any]], projected: int
+) -> None:
+    folder = tmp_path_factory.mktemp("rebuilt")
+    rebuild_a_history(f"sqlite:///{folder}/appointments.db", None, envelopes, projected)
+
+
+@settings(max_examples=8)
+@given(envelopes=histories(max_envelopes=12), projected=st.integers(0, 12))
+def test_any_history_in_a_schema_is_rebuilt_as_it_was_projected(
+    postgres_place: Place, envelopes: list[dict[str, Any]], projected: int
+) -> None:
+    with own_schema(postgres_place.url) as schema:
+        rebuild_a_history(postgres_place.url, schema, envelopes, projected)
+
+
+def test_a_number_is_never_used_again_and_only_the_previous_generation_is_kept(place: Place) -> None:
+    project(place, envelope(1))
+    assert [rebuilt(place).generation for _ in range(3)] == [2, 3, 4]
+    assert states(place) == {1: "dropped", 2: "dropped", 3: "ready", 4: "ready"}
+    assert (rolled_back(place), rebuilt(place).generation) == (3, 5)
+    assert states(place) == {1: "dropped", 2: "dropped", 3: "ready", 4: "dropped", 5: "ready"}
+    if place.backend != "memory":
+        assert table_names(place) == tables_of(3, 5)
+
+
+def test_what_was_appended_but_not_projected_is_served_after_a_rebuild(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"))
+    append(place, envelope(2, id="b"))
+    assert rebuilt(place).position == 2
+    assert [one.id for one in schedules.talent("talent-1")] == ["a", "b"]
+
+
+def test_what_is_appended_and_projected_during_a_rebuild_is_served_after_it(place: Place) -> None:
+    project(place, envelope(1, id="a"))
+    event_ids = itertools.count(2)
+    told: list[str] = []
+
+    def appending(progress: Progress) -> None:
+        # While it verifies, a place in memory is still: it lets nobody in.
+        if progress.phase not in told and progress.phase != "verify":
+            told.append(progress.phase)
+            number = next(event_ids)
+            project(place, envelope(number, id=f"id-{number}"))
+
+    assert rebuilt(place, progress=appending).position == 6
+    assert len(place.schedules().talent("talent-1")) == 6
+    assert verify(place.url, schema=place.schema) == []
+
+
+def test_a_rollback_catches_the_previous_generation_up_and_can_be_taken_back(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"), envelope(2, id="b"))
+    rebuilt(place)
+    project(place, envelope(3, id="c"), envelope(4, id="a", status="DONE"))
+    assert (position(place, 1), position(place, 2)) == (2, 4)
+    assert (rolled_back(place), serving(place)) == (1, 1)
+    assert held(place, 1) == held(place, 2)
+    assert schedules.talent("talent-1").stamp() == {"position": 4, "lag": 0, "generation": 1}
+    project(place, envelope(5, id="d"))
+    assert (rolled_back(place), serving(place)) == (2, 2)
+    assert held(place, 1) == held(place, 2)
+    assert [one.id for one in schedules.talent("talent-1")] == ["a", "b", "c", "d"]
+
+
+def test_without_a_previous_generation_there_is_nothing_to_roll_back_to(place: Place) -> None:
+    project(place, envelope(1))
+    with pytest.raises(RebuildFailed, match="no previous generation"):
+        rolled_back(place)
+
+
+def test_a_rollback_of_nothing_leaves_nothing_behind(durable_place: Place, tmp_path: Any) -> None:
+    with pytest.raises(NotInstalled, match="appointments init"):
+        rolled_back(durable_place)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_previous_generation_of_another_version_of_the_fold_is_refused(place: Place) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    set_fold_version(place, 1, 0)
+    with pytest.raises(VersionMismatch, match=r"generation 1 was made by version 0 of the fold.*this is version 1"):
+        rolled_back(place)
+    assert serving(place) == 2
+
+
+def everything_that_reads(place: Place) -> list[Callable[[], object]]:
+    schedules = place.schedules()
+    return [
+        lambda: place.projector().catch_up(),
+        lambda: schedules.talent("talent-1"),
+        lambda: schedules.coach("coach-1"),
+        lambda: schedules.appointment("appointment-1"),
+        lambda: schedules.changes(talent_id="talent-1"),
+        schedules.talents,
+        lambda: verify(place.url, schema=place.schema),
+    ]
+
+
+def test_read_models_of_an_older_fold_ask_for_a_rebuild(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    set_fold_version(place, 1, 0)
+    append(place, envelope(2))
+    for question in everything_that_reads(place):
+        with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+            question()
+    assert rebuilt(place).position == 2
+    assert [one.revision for one in schedules.talent("talent-1")] == [2]
+
+
+def test_read_models_of_a_newer_fold_ask_for_newer_code_and_older_code_leaves_them_alone(place: Place) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    set_fold_version(place, 2, 2)
+    append(place, envelope(2))
+    before = states(place)
+    rebuilds: list[Callable[[], object]] = [lambda: rebuilt(place), lambda: rebuilt(place, restart=True)]
+    for question in everything_that_reads(place) + rebuilds:
+        with pytest.raises(VersionMismatch, match="version 2 of the fold and this code knows version 1: upgrade"):
+            question()
+    assert (states(place), serving(place), position(place, 2)) == (before, 2, 1)
+
+
+def test_older_code_neither_rolls_back_to_a_newer_generation_nor_rebuilds_over_it(place: Place) -> None:
+    project(place, envelope(1))
+    rebuilt(place)
+    set_fold_version(place, 1, 2)
+    for change in (rolled_back, rebuilt):
+        with pytest.raises(VersionMismatch, match="upgrade this code"):
+            change(place)
+    assert (serving(place), held(place, 1)) == (2, held(place, 2))
+
+
+def test_older_code_does_not_drop_what_newer_code_is_building(place: Place) -> None:
+    project(place, envelope(1))
+    building = builder(place).begin([])
+    set_fold_version(place, building, 2)
+    with pytest.raises(VersionMismatch, match="upgrade this code"):
+        rebuilt(place)
+    assert unfinished(place) == [building]
+
+
+def test_older_code_refuses_on_the_command_line_with_one_line(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project(place, envelope(1))
+    set_fold_version(place, 1, 2)
+    for command in (["project"], ["verify"], ["rebuild"], ["talent", "talent-1"]):
+        append(place, envelope(2))
+        assert run([*command, *place.arguments]) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert "this code knows version 1: upgrade this code" in printed.err
+        assert "rebuild" not in printed.err
+
+
+OLD_READER = """
+import sys
+from domain.errors import VersionMismatch
+from projections import Schedules, rollback
+url, schema = sys.argv[1], sys.argv[2] or None
+with Schedules.open(url, schema=schema) as schedules:
+    asked = 0
+    while True:
+        try:
+            assert [one.title for one in schedules.talent("talent-1")] == ["before"]
+        except VersionMismatch as error:
+            print(error, flush=True)
+            break
+        if not asked:
+            print("reading", flush=True)
+        asked += 1
+    input()
+    print(rollback(url, schema=schema), [one.title for one in schedules.talent("talent-1")])
+"""
+
+
+def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_reads(
+    durable_place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project(durable_place, envelope(1, title="before"))
+    with python(OLD_READER, durable_place.url, durable_place.schema or "") as old:
+        assert line_of(old) == "reading"
+        upgrade(monkeypatch)
+        with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+            durable_place.schedules().talent("talent-1")
+        rebuilt(durable_place)
+        assert [one.title for one in durable_place.schedules().talent("talent-1")] == ["AFTER"]
+        assert "version 2 of the fold and this code knows version 1: upgrade this code" in line_of(old)
+        with pytest.raises(VersionMismatch, match="generation 1 was made by version 1 of the fold"):
+            rolled_back(durable_place)
+        assert old.communicate("roll back\n", timeout=30)[0] == "1 ['before']\n"
+    with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+        durable_place.schedules().talent("talent-1")
+    assert rolled_back(durable_place) == 2
+
+
+def test_code_of_a_new_version_folds_anew_wherever_it_folds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    upgrade(monkeypatch)
+    schedules = project(place, envelope(1, title="before"))
+
+    def titles() -> list[str]:
+        now = schedules.talent("talent-1")
+        then = schedules.talent("talent-1", as_of=datetime(2100, 1, 1, tzinfo=UTC))
+        return [one.title for one in (*now, *then, *schedules.coach("coach-1"))]
+
+    assert titles() == ["AFTER"] * 3
+    project(place, envelope(2, title="before"))
+    assert titles() == ["AFTER"] * 3
+    rebuilt(place)
+    assert titles() == ["AFTER"] * 3
+    assert verify(place.url, schema=place.schema) == []
+    assert [one.fold_version for one in catalogue(place).generations] == [2, 2]
+
+
+def test_of_two_rebuilds_at_once_the_second_is_refused(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    project(place, envelope(1))
+    refused: list[str] = []
+
+    def another(progress: Progress) -> None:
+        with pytest.raises(RebuildRunning, match=r"another rebuild of .* is under way"):
+            rebuilt(place)
+        with pytest.raises(RebuildRunning, match=r"another rebuild of .* is under way"):
+            rolled_back(place)
+        refused.append(progress.phase)
+
+    rebuilt(place)
+    rebuilt(place, progress=another)
+    assert set(refused) == set(PHASES)
+    with builder(place).rebuilding():
+        assert run(["rebuild", *place.arguments]) == 1
+    assert "another rebuild" in capsys.readouterr().err
+
+
+def test_of_rebuilds_in_two_threads_one_is_done_and_one_refused(place: Place) -> None:
+    append_sample(place, 300)
+    outcomes: list[object] = []
+    together = threading.Barrier(2)
+
+    def one() -> None:
+        together.wait()
+        with suppress(RebuildRunning):
+            outcomes.append(rebuilt(place).generation)
+
+    threads = [threading.Thread(target=one) for _ in range(2)]
+    place.projector()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes in ([2], [2, 3])  # the second may have come when the first was done
+    assert unfinished(place) == []
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_progress_is_told_by_phase_in_order(place: Place) -> None:
+    append_sample(place, 400)
+    told: list[Progress] = []
+    report = rebuilt(place, progress=told.append)
+    assert list(dict.fromkeys(one.phase for one in told)) == PHASES
+    assert all(0 <= one.done <= one.total and one.seconds >= 0 for one in told)
+    for phase in PHASES:
+        done = [one.done for one in told if one.phase == phase]
+        assert done == sorted(done)
+        assert done[-1] == max(one.total for one in told if one.phase == phase)
+    assert len([one for one in told if one.phase == "load"]) > 3
+    assert list(report.seconds) == PHASES
+    assert report.total_seconds > 0
+    assert report.events_per_second == pytest.approx(400 / report.total_seconds)
+
+
+def test_the_command_prints_its_report_as_json(place: Place, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    project(place, envelope(1), envelope(2, id="b"))
+    assert run(["rebuild", *place.arguments, "--json"]) == 0
+    document = json.loads(capsysbinary.readouterr().out)
+    assert (document["generation"], document["position"]) == (2, 2)
+    assert (document["events"], document["appointments"]) == (2, 2)
+    assert list(document["seconds"]) == PHASES
+    assert document["events_per_second"] > 0
+    assert document["total_seconds"] >= 0
+    assert run(["rollback", *place.arguments, "--json"]) == 0
+    assert json.loads(capsysbinary.readouterr().out) == {"generation": 1}
+
+
+def test_cursors_stay_good_across_a_switch_and_a_rollback(place: Place) -> None:
+    schedules = project(place, *(envelope(number, id=f"id-{number}") for number in range(1, 8)))
+    pages = [schedules.talent("talent-1", limit=2)]
+    changes: list[Callable[[Place], object]] = [rebuilt, rolled_back, rebuilt]
+    for change in changes:
+        change(place)
+        pages.append(schedules.talent("talent-1", limit=2, after=pages[-1].next))
+    assert [one.id for page in pages for one in page] == [f"id-{number}" for number in range(1, 8)]
+    assert [page.generation for page in pages] == [1, 2, 1, 3]
+
+
+def test_change_tokens_stay_good_across_a_switch_and_a_rollback(place: Place) -> None:
+    schedules = project(place, envelope(1, id="a"))
+    token = schedules.changes(talent_id="talent-1").token
+    switches: list[Callable[[Place], object]] = [rebuilt, rolled_back, rebuilt, rolled_back]
+    for number, switch in enumerate(switches, start=2):
+        switch(place)
+        assert schedules.changes(talent_id="talent-1", since=token).changes == ()
+        project(place, envelope(number, id=f"id-{number}"))
+        changes = schedules.changes(talent_id="talent-1", since=token)
+        assert [one.id for one in changes] == [f"id-{number}"]
+        token = changes.token
+
+
+def test_who_waits_for_a_position_is_woken_by_the_switch_that_brings_it(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    append(place, envelope(2, id="b"))
+    found: list[int] = []
+    waiting = threading.Thread(
+        target=lambda: found.append(len(schedules.talent("talent-1", at_least=2, timeout=600)))
+    )
+    waiting.start()
+    rebuilt(place)
+    waiting.join(30)
+    assert found == [2]
+
+
+def test_a_question_of_someone_who_slept_through_several_rebuilds_is_answered(place: Place) -> None:
+    schedules = project(place, envelope(1))
+    for _ in range(3):
+        rebuilt(place)
+    assert (catalogue(place).previous, schedules.talent("talent-1").generation) == (3, 4)

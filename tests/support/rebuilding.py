@@ -1,0 +1,121 @@
+"""Rebuilding in tests: what their files have in common."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from domain import appointment as appointment_module
+from domain.appointment import FoldedAppointment, Revision
+from domain.envelope import Snapshot
+from domain.identifiers import Generation
+from projections import RebuildReport, Schedules, rebuild, rollback
+from projections.stores.memory.generations import MemoryBuilder
+from projections.stores.postgres.generations import PostgresBuilder
+from projections.stores.sqlite.generations import SQLiteBuilder
+from tests.conftest import Place
+from tests.support.builders import as_json
+from tests.support.generations import SECONDS_MAX, execute, line_of, python, read_models
+
+PHASES: Final = ["read and fold", "load", "index", "catch up", "verify", "switch"]
+
+
+def rebuilt(place: Place, **options: Any) -> RebuildReport:
+    return rebuild(place.url, schema=place.schema, **{"processes": 1, **options})
+
+
+def rolled_back(place: Place) -> Generation:
+    return rollback(place.url, schema=place.schema)
+
+
+def append(place: Place, *envelopes: dict[str, Any]) -> None:
+    place.events().append(as_json(one) for one in envelopes)
+
+
+def project(place: Place, *envelopes: dict[str, Any]) -> Schedules:
+    append(place, *envelopes)
+    place.projector().catch_up()
+    return place.schedules()
+
+
+def cut_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on history is rebuilt in many pieces."""
+    for builder in (MemoryBuilder, SQLiteBuilder, PostgresBuilder):
+        monkeypatch.setattr(builder, "piece_events", 100)
+
+
+def set_fold_version(place: Place, generation: int, version: int) -> None:
+    if place.backend == "memory":
+        tables = read_models(place).generations[Generation(generation)]
+        object.__setattr__(tables.info, "fold_version", version)
+    else:
+        execute(place, "UPDATE generation SET fold_version = ? WHERE number = ?", version, generation)
+
+
+def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on this process runs code of version 2, whose fold gives every appointment the title AFTER.
+
+    Changed is the module of the fold alone: whoever folds or asks for its version, meets the new one.
+    """
+
+    def with_new_title(snapshot: Snapshot, revisions: tuple[Revision, ...]) -> FoldedAppointment:
+        return FoldedAppointment(replace(snapshot, title="AFTER"), revisions)
+
+    monkeypatch.setattr(appointment_module, "FOLD_VERSION", 2)
+    monkeypatch.setattr(appointment_module, "FoldedAppointment", with_new_title)  # what `fold` makes
+
+
+# The real command, with a history in small pieces, and with bars that show each step and wait for a line.
+_HELD = """
+import sys
+from contextlib import nullcontext
+from projections.cli.app import main
+from projections.cli import generations as rebuilding
+from projections.stores.postgres.generations import PostgresBuilder
+from projections.stores.sqlite.generations import SQLiteBuilder
+class Bars:
+    def show(self, phase, done, total):
+        print(phase, done, total, flush=True)
+        sys.stdin.readline()
+rebuilding.progress_bars = lambda: nullcontext(Bars())
+SQLiteBuilder.piece_events = PostgresBuilder.piece_events = 100
+sys.argv[1:1] = ["rebuild"]
+main()
+"""
+
+
+class HeldRebuild:
+    """The command `rebuild` in a process of its own, which stands still at each step until it is let go on."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def until(self, phase: str) -> int:
+        """Lets it go on until it tells of a phase, and returns how much of it is done; there it stands."""
+        while not (line := line_of(self.process)).startswith(phase):
+            assert line, self.process.communicate()
+            self.step()
+        return int(line.split()[-2])
+
+    def go_on(self) -> tuple[int, str, str]:
+        """Lets it run to its end: its exit status, its last line and its complaints."""
+        out, complaints = self.process.communicate(timeout=SECONDS_MAX)
+        return self.process.returncode, out.splitlines()[-1] if out else "", complaints
+
+    def step(self) -> None:
+        """Lets it go on to where it tells of the next step."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+
+@contextmanager
+def held_rebuild(place: Place, *options: str) -> Iterator[HeldRebuild]:
+    """A `HeldRebuild`; it is killed at the end of the block if it still runs."""
+    with python(_HELD, *place.arguments, *options, process_group=0) as process:
+        yield HeldRebuild(process)

@@ -1,0 +1,211 @@
+"""Four roles, each with the rights that the README lists and no other."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import psycopg
+import pytest
+from psycopg.sql import SQL
+
+from domain import EventStore
+from domain.errors import StorageError
+from projections import Projector, Schedules, rebuild, rollback, verify
+from projections.cli.app import run
+from tests import ROOT
+from tests.conftest import Place
+from tests.support.builders import as_json, as_lines, envelope
+
+README = ROOT / "README.md"
+
+
+class Roles:
+    """The roles of one installation, made by the README's own statements."""
+
+    def __init__(self, place: Place) -> None:
+        self.schema = place.schema or ""
+        self._url = place.url
+        self._before, self._after = self._statements()
+
+    def _statements(self) -> tuple[str, str]:
+        """What the README runs before and after `appointments init`, for this schema."""
+        [block] = [
+            block
+            for block in re.findall(r"```sql\n(.*?)```", README.read_text(), re.DOTALL)
+            if "CREATE ROLE" in block
+        ]
+        before, after = block.split("-- appointments init", 1)
+        return self._named(before), self._named(after.split("\n", 1)[1])
+
+    def _named(self, sql: str) -> str:
+        sql = re.sub(r"appointments_(writer|projector|reader|history)", rf"{self.schema}_\1", sql)
+        return re.sub(r"\bappointments\b", self.schema, sql)
+
+    def create(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            connection.execute(SQL(self._before))
+            with Projector.open(self.url("projector"), schema=self.schema) as projector:
+                projector.install()
+            connection.execute(SQL(self._after))
+
+    def url(self, role: str) -> str:
+        """The place as one role sees it."""
+        return f"{self._url}&options={quote(f'-c role={self.schema}_{role}')}"
+
+    def drop(self) -> None:
+        with psycopg.connect(self._url, autocommit=True) as connection:
+            connection.execute("SET client_min_messages = warning")
+            connection.execute(SQL(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE"))
+            for role in ("writer", "reader", "history", "projector"):
+                connection.execute(SQL(f"DROP OWNED BY {self.schema}_{role}"))
+                connection.execute(SQL(f"DROP ROLE {self.schema}_{role}"))
+
+
+@pytest.fixture
+def roles(postgres_place: Place) -> Iterator[Roles]:
+    roles = Roles(postgres_place)
+    roles.create()
+    yield roles
+    roles.drop()
+
+
+def append(roles: Roles, *event_ids: int) -> None:
+    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+        report = events.append([as_json(envelope(one, id=f"a-{one}")) for one in event_ids])
+        assert report.appended == len(event_ids)
+
+
+def project(roles: Roles) -> None:
+    with Projector.open(roles.url("projector"), schema=roles.schema) as projector:
+        projector.catch_up()
+
+
+def test_the_writer_appends_and_keeps_the_quarantine_but_does_not_see_a_schedule(roles: Roles) -> None:
+    append(roles, 1, 2)
+    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+        assert events.append([as_json(envelope(1, id="a-1")), b"5", b"6"]).quarantined == 2
+        assert events.quarantine.retry([1]).kept == 1
+        assert events.quarantine.discard([2]) == 1
+    with Schedules.open(roles.url("writer"), schema=roles.schema) as schedules, pytest.raises(StorageError):
+        schedules.talent("talent-1")
+    with (
+        pytest.raises(StorageError, match="may not"),
+        Projector.open(roles.url("writer"), schema=roles.schema) as one,
+    ):
+        one.catch_up()
+
+
+def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(roles: Roles) -> None:
+    append(roles, 1, 2)
+    project(roles)
+    with Schedules.open(roles.url("reader"), schema=roles.schema) as schedules:
+        assert len(schedules.talent("talent-1", at_least=2)) == 2
+        assert len(schedules.coach("coach-1", limit=1)) == 1
+        assert schedules.appointment("a-1").lag == 0
+        assert len(schedules.talents()) == len(schedules.coaches()) == 1
+        assert len(schedules.changes(talent_id="talent-1")) == 2
+        assert len(schedules.conflicts(talent_id="talent-1")) == 1
+        assert schedules.figures(coach_id="coach-1").appointments == 2
+        for question in (
+            lambda: schedules.history("a-1"),
+            lambda: schedules.talent("talent-1", as_of=schedules.appointment("a-1").created_at),
+        ):
+            with pytest.raises(StorageError, match="may not"):
+                question()
+    with EventStore.open(roles.url("reader"), schema=roles.schema) as events, pytest.raises(StorageError):
+        events.append([as_json(envelope(3))])
+
+
+def test_the_history_role_sees_the_past_and_verifies(roles: Roles) -> None:
+    append(roles, 1, 2)
+    project(roles)
+    with Schedules.open(roles.url("history"), schema=roles.schema) as schedules:
+        assert len(schedules.history("a-1").revisions) == 1
+        assert len(schedules.talent("talent-1", as_of=schedules.history("a-1").revisions[0].at)) == 1
+    assert verify(roles.url("history"), schema=roles.schema) == []
+    with EventStore.open(roles.url("history"), schema=roles.schema) as events, pytest.raises(StorageError):
+        events.append([as_json(envelope(3))])
+
+
+def test_the_projector_rebuilds_and_the_reader_sees_each_new_generation(roles: Roles) -> None:
+    append(roles, 1, 2)
+    project(roles)
+    for expected in (2, 3):
+        assert rebuild(roles.url("projector"), schema=roles.schema).generation == expected
+        with Schedules.open(roles.url("reader"), schema=roles.schema) as schedules:
+            assert schedules.talent("talent-1").generation == expected
+    assert rollback(roles.url("projector"), schema=roles.schema) == 2
+    with pytest.raises(StorageError, match="may not"):
+        rebuild(roles.url("reader"), schema=roles.schema)
+
+
+def test_a_reader_of_a_place_without_an_installation_creates_nothing(roles: Roles) -> None:
+    with Schedules.open(roles.url("reader"), schema="nowhere") as schedules, pytest.raises(StorageError):
+        schedules.talent("talent-1")
+
+
+Outcome = tuple[int, str, str]
+
+
+@pytest.fixture
+def command(roles: Roles, capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Runs a command as one role: its exit status, its output and its complaints."""
+
+    def command(role: str, *arguments: str) -> Outcome:
+        capfd.readouterr()
+        status = run([*arguments, "--db", roles.url(role), "--schema", roles.schema])
+        return status, *capfd.readouterr()
+
+    return command
+
+
+def test_an_ingestion_by_the_writer_reports_what_it_appended_and_why_nothing_was_projected(
+    roles: Roles, command: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    path = tmp_path / "envelopes.jsonl"
+    path.write_bytes(as_lines([envelope(1), envelope(2)]) + b"5\n")
+    counts = {"read": 3, "appended": 2, "duplicates": 0, "ignored": 0, "quarantined": 1, "position": 2}
+    status, out, complaints = command("writer", "ingest", str(path), "--json")
+    assert (status, json.loads(out)) == (77, counts)
+    of_quarantine, of_projection = complaints.splitlines()
+    assert "1 item was quarantined" in of_quarantine
+    assert "everything was appended, but the read models were not caught up: this role may not" in of_projection
+    status, out, _ = command("writer", "ingest", str(path), "--strict")
+    assert (status, out) == (77, "read 3: 0 appended, 2 duplicates, 0 ignored, 1 quarantined; position 2\n")
+    assert command("writer", "ingest", str(path), "--no-project")[0] == 0
+    project(roles)
+    assert command("reader", "appointment", envelope()["eventData"]["appointment"]["id"])[0] == 0
+
+
+def test_a_retry_by_the_writer_reports_what_it_appended_and_why_nothing_was_projected(
+    roles: Roles, command: Callable[..., Outcome]
+) -> None:
+    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+        events.append([b"5", as_json(envelope(1)).replace(b"PLANNED", b"PLANED"), b"6"])
+    assert command("writer", "quarantine", "retry") == (0, "0 accepted, 3 still quarantined\n", "")
+    with psycopg.connect(roles.url("writer"), autocommit=True) as connection:
+        mended = as_json(envelope(1))
+        connection.execute(
+            SQL(
+                f"UPDATE {roles.schema}.quarantine SET content = %s WHERE code = 'invalid_envelope' AND event_id = 1"
+            ),
+            [mended],
+        )
+    status, out, complaint = command("writer", "quarantine", "retry", "--json")
+    assert (status, json.loads(out)) == (77, {"accepted": 1, "kept": 2})
+    assert complaint.startswith(
+        "appointments: 1 item was appended, but the read models were not caught up: this role may not"
+    )
+    assert complaint.count("\n") == 1
+
+
+def test_a_role_that_may_not_begin_has_done_nothing(command: Callable[..., Outcome]) -> None:
+    for role, *arguments in (("reader", "quarantine", "retry"), ("history", "rebuild"), ("writer", "project")):
+        status, out, complaint = command(role, *arguments)
+        assert (status, out, complaint.count("\n")) == (2, "", 1)
+        assert "this role may not do that" in complaint
