@@ -163,7 +163,7 @@ PARTITION = """
 """
 
 
-collect_ignore = [] if PGBOUNCER else ["test_pooler.py"]
+collect_ignore = [] if PGBOUNCER else ["system/test_pooler.py"]
 
 
 def pytest_configure() -> None:
