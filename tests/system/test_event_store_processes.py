@@ -27,10 +27,10 @@ APPENDER = """
 import dataclasses, json, sys
 from domain import EventStore
 url, schema, path = sys.argv[1:]
-with open(path, "rb") as lines, EventStore.open(url, schema=schema or None) as events:
+with EventStore.open(url, schema=schema or None) as events:
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(dataclasses.asdict(events.append(lines))))
+    print(json.dumps(dataclasses.asdict(events.append_file(path))))
 """
 
 
@@ -177,7 +177,7 @@ def test_eight_processes_with_contradictions_store_each_envelope_once_and_a_tail
 
 
 def test_whoever_opens_the_same_new_file_at_once_finds_it_made(tmp_path: Path) -> None:
-    for number in range(40):
+    for number in range(100):
         url = f"sqlite:///{tmp_path}/{number}.db"
         together = threading.Barrier(6)
 

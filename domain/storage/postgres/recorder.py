@@ -144,12 +144,11 @@ class PostgresRecorder:
 
     def check(self) -> None:
         """See `Recorder.check`; tables of version 1 have no row that says so."""
-        try:
-            rows = self._database.fetch(self._database.statement(_TABLES_VERSION))
-        except NotInstalled:
+        version = self._tables_version()
+        if version is None:
             self.head()  # raises when there is no event store at all
-            rows = []
-        check_tables_version(rows[0][0] if rows else 1)
+            version = self._tables_version()  # another process may have made one between the two questions
+        check_tables_version(version or 1)
 
     def renew_epoch(self) -> None:
         """See `Recorder.renew_epoch`."""
@@ -209,6 +208,13 @@ class PostgresRecorder:
         """See `Recorder.envelopes_count`."""
         [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events")
         return int(count)
+
+    def _tables_version(self) -> int | None:
+        try:
+            rows = self._fetch(_TABLES_VERSION)
+        except NotInstalled:
+            return None
+        return int(rows[0][0]) if rows else None
 
     def _fetch(self, template: str, parameters: dict[str, Any] | None = None) -> list[Row]:
         return self._database.fetch(self._database.statement(template), parameters)

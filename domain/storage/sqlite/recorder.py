@@ -55,13 +55,11 @@ class SQLiteRecorder:
 
     def check(self) -> None:
         """See `Recorder.check`; tables of version 1 have no row that says so."""
-        try:
-            with self._database.reading() as cursor:
-                row = cursor.execute("SELECT tables_version FROM event_store WHERE singleton = 1").fetchone()
-        except NotInstalled:
+        version = self._tables_version()
+        if version is None:
             self.head()  # raises when there is no event store at all
-            row = None
-        check_tables_version(row[0] if row else 1)
+            version = self._tables_version()  # another process may have made one between the two questions
+        check_tables_version(version or 1)
 
     def renew_epoch(self) -> None:
         """See `Recorder.renew_epoch`."""
@@ -137,6 +135,14 @@ class SQLiteRecorder:
     def envelopes_count(self) -> int:
         """See `Recorder.envelopes_count`; nothing is ever deleted and one writer writes, so there are no gaps."""
         return self.head()
+
+    def _tables_version(self) -> int | None:
+        try:
+            with self._database.reading() as cursor:
+                row = cursor.execute("SELECT tables_version FROM event_store WHERE singleton = 1").fetchone()
+        except NotInstalled:
+            return None
+        return int(row[0]) if row else None
 
 
 class _SQLiteAppend:
