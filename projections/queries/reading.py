@@ -104,6 +104,7 @@ class Reading(Installation):
         never = Event()
         with self._store.waiter() as wait:
             while (stamp := self._store.stamp()).position < at_least:
+                check_fold_version(stamp.fold_version)
                 left = limit.deadline - time.monotonic()
                 if left <= 0:
                     raise ReadModelBehind(at_least, stamp.position, limit.seconds, head=stamp.head)

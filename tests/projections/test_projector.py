@@ -344,6 +344,7 @@ def test_a_generation_of_another_fold_is_refused_saying_what_mends_it(
         projector.catch_up()
     for ask in (
         lambda: schedules.talent("talent-1"),
+        lambda: schedules.talent("talent-1", at_least=2),
         lambda: schedules.coach("nobody", limit=3),
         lambda: schedules.appointment("appointment-1"),
         schedules.talents,
