@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-from typing import Any, Final, get_type_hints
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import msgspec
+from msgspec.structs import FieldInfo, astuple, fields
 
-from domain.envelope import Envelope, Snapshot, utc_moment
+from domain.envelope import EVENT_ID_MAX, EVENT_NAME, ID_BYTES_MAX, PAYLOAD_VERSION, Envelope, Snapshot, utc_moment
 
+_IDS: Final = ("id", "talent_id", "coach_id")
 _TIMES: Final = ("created_at", "updated_at", "deleted_at", "start_date", "end_date")
 
 
@@ -20,32 +23,75 @@ def read_recorded(text: bytes) -> Envelope:
         ValueError: it is no envelope.
     """
     try:
-        recorded = _RECORDED.decode(text)
+        return _envelope(_USUAL.decode(text), text, datetime.fromisoformat)
+    except ValueError:
+        return _read_carefully(text)
+
+
+def read_usual(text: bytes) -> Envelope:
+    """The envelope of a well-formed text that keeps to the contract, and to the usual spelling of times and ids.
+
+    Raises:
+        ValueError: it does not keep to one of them.
+    """
+    envelope = _envelope(_USUAL.decode(text), text, _usual_moment)
+    snapshot = envelope.snapshot
+    if snapshot.id.isspace() or snapshot.talent_id.isspace() or snapshot.coach_id.isspace():
+        raise ValueError("a blank id")
+    return envelope
+
+
+def _usual_moment(text: str) -> datetime:
+    """A time of 24 characters; what Python takes for a time otherwise has other signs in these places."""
+    if text[4:20:3] != "--T::." or text[23] != "Z" or "T24" in text:
+        raise ValueError("another spelling of a time")
+    return datetime.fromisoformat(text)
+
+
+def _read_carefully(text: bytes) -> Envelope:
+    try:
+        recorded = _ANY.decode(text)
     except msgspec.ValidationError:
         # Of duplicate keys the last wins, whatever the others say; the fast way checks the others too.
-        recorded = msgspec.convert(json.loads(text), _RECORDED.type)
+        recorded = msgspec.convert(json.loads(text), _ANY.type)
+    return _envelope(recorded, text, utc_moment)
+
+
+def _envelope(recorded: Any, text: bytes, moment: Callable[[str], datetime]) -> Envelope:
     appointment = recorded.eventData.appointment
-    for name in _TIMES:
-        if (time := getattr(appointment, name)) is not None:
-            setattr(appointment, name, utc_moment(time))
-    snapshot = msgspec.convert(appointment, Snapshot, from_attributes=True)
-    return Envelope(recorded.id, utc_moment(recorded.createdAt), snapshot, text)
+    appointment.created_at = moment(appointment.created_at)
+    if appointment.updated_at is not None:
+        appointment.updated_at = moment(appointment.updated_at)
+    if appointment.deleted_at is not None:
+        appointment.deleted_at = moment(appointment.deleted_at)
+    if appointment.start_date is not None:
+        appointment.start_date = moment(appointment.start_date)
+    if appointment.end_date is not None:
+        appointment.end_date = moment(appointment.end_date)
+    return Envelope(recorded.id, moment(recorded.createdAt), Snapshot(*astuple(appointment)), text)
 
 
-def _decoder() -> msgspec.json.Decoder[Any]:
-    """Decodes the fields of a snapshot by their publisher's names and passes over everything else."""
+def _decoder(time: Any, identifier: Any) -> msgspec.json.Decoder[Any]:
+    """Decodes the fields of a snapshot by their publisher's names and passes over everything that nobody reads."""
+    kinds = get_type_hints(Snapshot) | dict.fromkeys(_TIMES, time) | dict.fromkeys(_IDS, identifier)
     appointment = msgspec.defstruct(
-        "RecordedAppointment", list(map(_field, dataclasses.fields(Snapshot))), rename="camel", gc=False
+        "RecordedAppointment", [_field(one, kinds[one.name]) for one in fields(Snapshot)], rename="camel", gc=False
     )
-    event_data = msgspec.defstruct("RecordedEventData", [("appointment", appointment)], gc=False)
-    fields = [("id", int), ("createdAt", str), ("eventData", event_data)]
-    envelope = msgspec.defstruct("RecordedEnvelope", fields, gc=False)
-    return msgspec.json.Decoder(envelope)
+    event_data = msgspec.defstruct(
+        "RecordedEventData", [("version", Literal[PAYLOAD_VERSION]), ("appointment", appointment)], gc=False
+    )
+    event_id = Annotated[int, msgspec.Meta(ge=1, le=EVENT_ID_MAX)]
+    envelope = [("id", event_id), ("createdAt", time), ("eventName", Literal[EVENT_NAME]), ("eventData", event_data)]
+    return msgspec.json.Decoder(msgspec.defstruct("RecordedEnvelope", envelope, gc=False))
 
 
-def _field(one: dataclasses.Field[Any]) -> tuple[str, Any] | tuple[str, Any, None]:
-    kind = str if one.name in _TIMES else get_type_hints(Snapshot)[one.name]
-    return (one.name, kind) if one.default is dataclasses.MISSING else (one.name, kind | None, None)
+def _field(one: FieldInfo, kind: Any) -> tuple[str, Any] | tuple[str, Any, None]:
+    return (one.name, kind) if one.required else (one.name, kind | None, None)
 
 
-_RECORDED: Final = _decoder()
+# The usual spelling: a time as 2023-07-10T09:00:00.000Z, an id of few characters, within its limit of bytes for sure.
+_USUAL: Final = _decoder(
+    Annotated[str, msgspec.Meta(min_length=24, max_length=24)],
+    Annotated[str, msgspec.Meta(min_length=1, max_length=ID_BYTES_MAX // 4)],
+)
+_ANY: Final = _decoder(str, str)

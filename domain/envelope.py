@@ -5,18 +5,18 @@ How the publisher's contract is read, and why, is told in the README under "How 
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, ClassVar, Final
+from typing import Final
 
-from pydantic import AfterValidator, ConfigDict, PlainValidator
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
+from msgspec import Struct
 
 from domain.errors import AppointmentsError
 from domain.identifiers import AppointmentId, CoachId, EventId, TalentId
+
+EVENT_NAME: Final = "VCSessionScheduledEvent"
+PAYLOAD_VERSION: Final = 1
 
 ID_BYTES_MAX: Final = 512
 EVENT_ID_MAX: Final = 2**63 - 1
@@ -107,24 +107,6 @@ class EnvelopeRefused(AppointmentsError, ValueError):  # noqa: N818 - named afte
         self.appointment_id: str | None = None
 
 
-_RFC3339: Final = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-6][0-9](?:\.[0-9]+)?"
-    r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
-
-
-def _moment(value: object) -> datetime:
-    """An RFC 3339 text with an offset, in UTC, cut to milliseconds."""
-    if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
-        raise PydanticCustomError("moment", "an RFC 3339 time with an offset")
-    try:
-        return utc_moment(value)
-    except (ValueError, OverflowError):
-        raise PydanticCustomError(
-            "moment", "an RFC 3339 time that exists and is no leap second, inside the years 1 to 9999 in UTC"
-        ) from None
-
-
 def utc_moment(text: str) -> datetime:
     """A time with an offset, in UTC, cut to milliseconds."""
     try:
@@ -137,53 +119,34 @@ def utc_moment(text: str) -> datetime:
     return moment.replace(microsecond=moment.microsecond - excess) if excess else moment
 
 
-def _moment_or_null(value: object) -> datetime | None:
-    return None if value is None else _moment(value)
-
-
-def _identifier(value: str) -> str:
-    if not value.strip() or len(value.encode()) > ID_BYTES_MAX:
-        raise PydanticCustomError("identifier", f"an id that is not blank, of at most {ID_BYTES_MAX} bytes")
-    return value
-
-
 def is_storable(text: str) -> bool:
     """Whether PostgreSQL's text can hold it: without U+0000 and without lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
-Moment = Annotated[datetime, PlainValidator(_moment)]
-OptionalMoment = Annotated[datetime | None, PlainValidator(_moment_or_null)]
-_Identifier = AfterValidator(_identifier)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Snapshot:
+class Snapshot(Struct, frozen=True, gc=False):
     """An appointment as one envelope describes it. Times are UTC with milliseconds; an absent field is None."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(strict=True, extra="ignore", alias_generator=to_camel)
-
-    id: Annotated[AppointmentId, _Identifier]
-    talent_id: Annotated[TalentId, _Identifier]
-    coach_id: Annotated[CoachId, _Identifier]
+    id: AppointmentId
+    talent_id: TalentId
+    coach_id: CoachId
     status: Status
     title: str
     description: str | None
     appointment_type: AppointmentType
     subphase_id: str | None
     talent_block_id: str | None
-    created_at: Moment
-    updated_at: OptionalMoment = None
-    deleted_at: OptionalMoment = None
-    start_date: OptionalMoment = None
-    end_date: OptionalMoment = None
+    created_at: datetime
+    updated_at: datetime | None = None
+    deleted_at: datetime | None = None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
     canceled_by: CanceledBy | None = None
     cancelation_reason: CancelationReason | None = None
     cancelation_explanation: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(Struct, frozen=True, gc=False):
     """One published change of one appointment.
 
     Attributes:
@@ -196,7 +159,10 @@ class Envelope:
     event_id: EventId
     published_at: datetime
     snapshot: Snapshot
-    text: bytes = field(repr=False)
+    text: bytes
+
+    def __repr__(self) -> str:
+        return f"Envelope(event_id={self.event_id}, published_at={self.published_at!r}, snapshot={self.snapshot!r})"
 
 
 @dataclass(frozen=True, slots=True)

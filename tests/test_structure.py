@@ -24,9 +24,10 @@ ALLOWED = {
     "psycopg": ("domain.storage.postgres.", "projections.stores.postgres."),
     "sqlite3": ("domain.storage.sqlite.", "projections.stores.sqlite."),
     "eventsourcing": ("domain.storage.", "domain.event_store"),
-    "pydantic": ("domain.envelope", "domain.contract"),
-    "pydantic_core": ("domain.envelope", "domain.contract"),
+    "pydantic": ("domain.contract_types", "domain.contract"),
+    "pydantic_core": ("domain.contract_types", "domain.contract"),
     "msgspec": (
+        "domain.envelope",
         "domain.decoding",
         "domain.appointment",
         "projections.rows",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import accumulate
 from typing import Any, Final
@@ -15,7 +15,7 @@ from domain.storage.base import StoredEnvelope
 from projections.queries.documents import document_of
 from projections.queries.schedule import counted
 
-_FIELDS: Final = tuple(one.name for one in fields(Snapshot) if one.name != "id")
+_FIELDS: Final = tuple(name for name in Snapshot.__struct_fields__ if name != "id")
 
 
 @dataclass(frozen=True, slots=True)
