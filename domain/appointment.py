@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import pairwise
-from typing import Any, Final, NamedTuple
+from operator import attrgetter
+from typing import Any, Final
+
+from msgspec import Struct
 
 from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Envelope, Snapshot, Status
 from domain.identifiers import AppointmentId, CoachId, EventId, TalentId
@@ -17,7 +19,12 @@ FOLD_VERSION: Final = 1
 Asked for through `current_fold_version`, so that a test which runs code of another version has one place to say so.
 """
 
-_REGULAR_STEPS: Final = {(Status.PLANNED, Status.DONE), (Status.PLANNED, Status.CANCELED)}
+_CANCELED: Final = Status.CANCELED
+_REGULAR_PATHS: Final = {
+    (Status.PLANNED,),
+    (Status.PLANNED, Status.DONE),
+    (Status.PLANNED, Status.CANCELED),
+}
 
 
 def current_fold_version() -> int:
@@ -25,7 +32,7 @@ def current_fold_version() -> int:
     return FOLD_VERSION
 
 
-class Revision(NamedTuple):
+class Revision(Struct, frozen=True, array_like=True, gc=False):
     """What one envelope said, as far as later envelopes need to know; `at` is the envelope's `createdAt`."""
 
     event_id: EventId
@@ -39,16 +46,14 @@ class Revision(NamedTuple):
     coach_id: CoachId
 
 
-@dataclass(frozen=True, slots=True)
-class FoldedAppointment:
+class FoldedAppointment(Struct, frozen=True, gc=False):
     """All that is known of one appointment: its newest snapshot and its revisions by ascending event id."""
 
     snapshot: Snapshot
     revisions: tuple[Revision, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class LifecycleStep:
+class LifecycleStep(Struct, frozen=True, gc=False):
     """A change of status; `canceled_by` and `cancelation_reason` are None unless it is CANCELED."""
 
     status: Status
@@ -58,7 +63,7 @@ class LifecycleStep:
     cancelation_reason: CancelationReason | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Appointment:
     """One appointment as its accepted envelopes tell it. Times are UTC with milliseconds.
 
@@ -100,6 +105,8 @@ class Appointment:
 
 APPOINTMENT_FIELDS: Final = tuple(name for name in Appointment.__slots__ if name != "lifecycle")
 
+_of_snapshot: Final = attrgetter(*(name for name in APPOINTMENT_FIELDS if name in Snapshot.__struct_fields__))
+
 
 def fold(folded: FoldedAppointment | None, envelopes: Iterable[Envelope]) -> FoldedAppointment:
     """Folds more envelopes of one appointment into what is known of it.
@@ -112,89 +119,54 @@ def fold(folded: FoldedAppointment | None, envelopes: Iterable[Envelope]) -> Fol
     newest = folded.revisions[-1].event_id if folded else 0
     snapshot = folded.snapshot if folded else None
     for envelope in envelopes:
-        if envelope.event_id in revisions:
+        event_id = envelope.event_id
+        if event_id in revisions:
             continue
-        revisions[envelope.event_id] = _revision(envelope)
-        if envelope.event_id > newest:
-            newest, snapshot = envelope.event_id, envelope.snapshot
+        told = envelope.snapshot
+        revisions[event_id] = Revision(
+            event_id,
+            envelope.published_at,
+            told.status,
+            told.canceled_by,
+            told.cancelation_reason,
+            told.start_date,
+            told.end_date,
+            told.talent_id,
+            told.coach_id,
+        )
+        if event_id > newest:
+            newest, snapshot = event_id, told
     if folded and len(revisions) == known:
         return folded
     if snapshot is None:
         raise ValueError("nothing to fold")
-    return FoldedAppointment(snapshot, tuple(revisions[event_id] for event_id in sorted(revisions)))
-
-
-def _revision(envelope: Envelope) -> Revision:
-    snapshot = envelope.snapshot
-    return Revision(
-        envelope.event_id,
-        envelope.published_at,
-        snapshot.status,
-        snapshot.canceled_by,
-        snapshot.cancelation_reason,
-        snapshot.start_date,
-        snapshot.end_date,
-        snapshot.talent_id,
-        snapshot.coach_id,
-    )
+    return FoldedAppointment(snapshot, tuple([revisions[event_id] for event_id in sorted(revisions)]))
 
 
 def appointment_of(folded: FoldedAppointment) -> Appointment:
     """The appointment that a caller sees."""
-    snapshot, revisions = folded.snapshot, folded.revisions
-    lifecycle = _lifecycle(revisions)
-    return Appointment(
-        id=snapshot.id,
-        talent_id=snapshot.talent_id,
-        coach_id=snapshot.coach_id,
-        status=snapshot.status,
-        title=snapshot.title,
-        description=snapshot.description,
-        start_date=snapshot.start_date,
-        end_date=snapshot.end_date,
-        appointment_type=snapshot.appointment_type,
-        subphase_id=snapshot.subphase_id,
-        talent_block_id=snapshot.talent_block_id,
-        canceled_by=snapshot.canceled_by,
-        cancelation_reason=snapshot.cancelation_reason,
-        cancelation_explanation=snapshot.cancelation_explanation,
-        created_at=snapshot.created_at,
-        updated_at=snapshot.updated_at,
-        deleted_at=snapshot.deleted_at,
-        event_id=revisions[-1].event_id,
-        revision=len(revisions),
-        reschedules=_reschedules(revisions),
-        irregular=_is_irregular(lifecycle),
-        lifecycle=lifecycle,
+    return Appointment(*appointment_values(folded))
+
+
+def appointment_values(folded: FoldedAppointment) -> tuple[Any, ...]:
+    """The values of that appointment in the order of its fields: first those of the snapshot, then the derived."""
+    revisions = folded.revisions
+    before = revisions[0]
+    lifecycle, reschedules = [_step(before)], 0
+    for revision in revisions[1:]:
+        if revision.start_date != before.start_date or revision.end_date != before.end_date:
+            reschedules += 1
+        if revision.status is not before.status:
+            lifecycle.append(_step(revision))
+        before = revision
+    path = tuple([step.status for step in lifecycle])
+    irregular = path not in _REGULAR_PATHS
+    return (*_of_snapshot(folded.snapshot), before.event_id, len(revisions), reschedules, irregular, tuple(lifecycle))
+
+
+def _step(revision: Revision) -> LifecycleStep:
+    if revision.status is not _CANCELED:
+        return LifecycleStep(revision.status, revision.event_id, revision.at, None, None)
+    return LifecycleStep(
+        revision.status, revision.event_id, revision.at, revision.canceled_by, revision.cancelation_reason
     )
-
-
-def _lifecycle(revisions: Sequence[Revision]) -> tuple[LifecycleStep, ...]:
-    steps: list[LifecycleStep] = []
-    for revision in revisions:
-        if steps and steps[-1].status is revision.status:
-            continue
-        is_canceled = revision.status is Status.CANCELED
-        steps.append(
-            LifecycleStep(
-                revision.status,
-                revision.event_id,
-                revision.at,
-                revision.canceled_by if is_canceled else None,
-                revision.cancelation_reason if is_canceled else None,
-            )
-        )
-    return tuple(steps)
-
-
-def _reschedules(revisions: Sequence[Revision]) -> int:
-    return sum(
-        before.start_date != after.start_date or before.end_date != after.end_date
-        for before, after in pairwise(revisions)
-    )
-
-
-def _is_irregular(lifecycle: Sequence[LifecycleStep]) -> bool:
-    if lifecycle[0].status is not Status.PLANNED:
-        return True
-    return any((before.status, after.status) not in _REGULAR_STEPS for before, after in pairwise(lifecycle))

@@ -275,7 +275,7 @@ def envelope_of(stored: StoredEnvelope) -> Envelope:
         envelope = read_recorded(stored.text)
     except (ValueError, OverflowError) as error:
         raise _poison(stored, str(error)) from error
-    if (envelope.event_id, envelope.snapshot.id) != (stored.event_id, stored.appointment_id):
+    if envelope.event_id != stored.event_id or envelope.snapshot.id != stored.appointment_id:
         raise _poison(stored, "its ids are not those it is stored under")
     return envelope
 

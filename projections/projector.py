@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
+from operator import attrgetter
 from threading import Event
 from typing import Final
 
@@ -155,13 +156,15 @@ def project(turn: Turn, batch: Sequence[StoredEnvelope]) -> Rows:
 def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
     """The rows of whole streams, and the number of their envelopes."""
     events = 0
-    folded_appointments = []
-    for _, stream in groupby(envelopes, key=lambda stored: stored.appointment_id):
-        stored_envelopes = list(stream)
-        events += len(stored_envelopes)
-        position = max(stored.position for stored in stored_envelopes)
-        folded_appointments.append((_folded(None, stored_envelopes), position))
-    return rows_of(folded_appointments), events
+
+    def folded_appointments() -> Iterator[tuple[FoldedAppointment, Position]]:
+        nonlocal events
+        for _, stream in groupby(envelopes, key=attrgetter("appointment_id")):
+            stored_envelopes = list(stream)
+            events += len(stored_envelopes)
+            yield _folded(None, stored_envelopes), max(stored_envelopes).position
+
+    return rows_of(folded_appointments()), events
 
 
 def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredEnvelope]) -> FoldedAppointment:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
 
-from domain.appointment import Appointment, FoldedAppointment, appointment_of
+from domain.appointment import Appointment, FoldedAppointment, appointment_values
+from domain.envelope import Snapshot
 from domain.errors import StorageError
 from domain.identifiers import AppointmentId, Position
 
@@ -18,6 +19,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 _encoder: Final = msgspec.json.Encoder()
+_Body: Final = msgspec.defstruct("AppointmentBody", [one.name for one in fields(Appointment)], gc=False)
 _appointment_decoder: Final = msgspec.json.Decoder(Appointment)
 _folded_decoder: Final = msgspec.json.Decoder(FoldedAppointment)
 
@@ -91,44 +93,31 @@ def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -
     """
     rows = Rows([], [], [])
     for folded, position in folded_appointments:
-        appointment = appointment_of(folded)
-        rows.appointments.append(AppointmentRow(appointment.id, position, _text(folded)))
-        body = _text(appointment)
-        talents: Iterable[str] = {revision.talent_id for revision in folded.revisions}
-        coaches: Iterable[str] = {revision.coach_id for revision in folded.revisions}
-        for side, owners in ((Side.TALENT, talents), (Side.COACH, coaches)):
-            present = side.owner_of(appointment)
-            rows.of(side).extend(
-                _row(side, appointment, position, body)
-                if owner == present
-                else _tombstone(owner, appointment, position)
-                for owner in owners
-            )
+        snapshot = folded.snapshot
+        appointment_id, talent_id, coach_id = snapshot.id, snapshot.talent_id, snapshot.coach_id
+        rows.appointments.append(AppointmentRow(appointment_id, position, _text(folded)))
+        shown = (
+            str(snapshot.status),
+            str(snapshot.appointment_type),
+            snapshot.subphase_id,
+            *span_of(snapshot),
+            snapshot.deleted_at is not None,
+            _text(_Body(*appointment_values(folded))),
+        )
+        rows.talents.append(ScheduleRow(talent_id, appointment_id, position, coach_id, *shown))
+        rows.coaches.append(ScheduleRow(coach_id, appointment_id, position, talent_id, *shown))
+        for talent in {revision.talent_id for revision in folded.revisions} - {talent_id}:
+            rows.talents.append(_tombstone(talent, appointment_id, position))
+        for coach in {revision.coach_id for revision in folded.revisions} - {coach_id}:
+            rows.coaches.append(_tombstone(coach, appointment_id, position))
     return rows
 
 
-def _row(side: Side, appointment: Appointment, position: Position, body: str) -> ScheduleRow:
-    starts_at, ends_at = span_of(appointment)
-    return ScheduleRow(
-        side.owner_of(appointment),
-        appointment.id,
-        position,
-        side.other.owner_of(appointment),
-        appointment.status.value,
-        appointment.appointment_type.value,
-        appointment.subphase_id,
-        starts_at,
-        ends_at,
-        appointment.deleted_at is not None,
-        body,
-    )
+def _tombstone(owner_id: str, appointment_id: AppointmentId, position: Position) -> ScheduleRow:
+    return ScheduleRow(owner_id, appointment_id, position, None, None, None, None, None, None, None, None)
 
 
-def _tombstone(owner: str, appointment: Appointment, position: Position) -> ScheduleRow:
-    return ScheduleRow(owner, appointment.id, position, None, None, None, None, None, None, None, None)
-
-
-def span_of(appointment: Appointment) -> tuple[int | None, int | None]:
+def span_of(appointment: Appointment | Snapshot) -> tuple[int | None, int | None]:
     """When an appointment begins and ends; a missing end, or one before the start, counts as the start."""
     if appointment.start_date is None:
         return None, None

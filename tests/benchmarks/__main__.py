@@ -4,6 +4,7 @@
     python -m tests.benchmarks feeding --events 100000
     python -m tests.benchmarks asking --sizes 10000,1000000
     python -m tests.benchmarks rebuilding --events 1000000
+    python -m tests.benchmarks cpu --backends sqlite    what it costs a processor, beside json.loads
     python -m tests.benchmarks rebuild-memory --sizes 1000000,5000000
 
 SQLite, and a PostgreSQL of its own with fsync on. Read the ratios: figures of different runs do not compare.
@@ -21,6 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.benchmarks.asking import asking
+from tests.benchmarks.cpu import cpu
 from tests.benchmarks.feeding import feeding
 from tests.benchmarks.figures import Benchmark, Figure
 from tests.benchmarks.memory import memory, rebuild_memory
@@ -31,6 +33,7 @@ PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
     "feeding": feeding,
     "asking": asking,
     "rebuilding": rebuilding,
+    "cpu": cpu,
     "memory": memory,
     "rebuild-memory": rebuild_memory,
 }

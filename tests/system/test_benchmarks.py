@@ -13,6 +13,7 @@ SHORT = ("--events", "300", "--sizes", "200", "--runs", "1")
         ("feeding", "sqlite", {"append"}),
         ("asking", "sqlite", {"schedule of 50, 200 envelopes, median"}),
         ("rebuilding", "postgresql", {"rebuild"}),
+        ("cpu", "sqlite", {"contract, of json.loads", "history to rows, of json.loads"}),
     ],
 )
 def test_a_benchmark_measures_and_shows_what_it_measured(
