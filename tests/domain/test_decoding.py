@@ -12,6 +12,7 @@ from domain.contract import read_envelope
 from domain.decoding import read_recorded
 from projections.cli.sample import sample_envelopes
 from tests import DATA
+from tests.support import reference
 from tests.support.builders import as_json, envelope
 from tests.support.histories import histories
 
@@ -62,3 +63,16 @@ def test_what_is_no_envelope_is_an_error(text: bytes) -> None:
 
 def test_a_dict_and_its_json_are_the_same_here() -> None:
     assert json.loads(read_recorded(as_json(envelope(3))).text) == envelope(3)
+
+
+@pytest.mark.parametrize(
+    "time", ["2023-07-10T09:00:00.999Z", "2023-07-10T09:00:00.9999999Z", "2023-07-10t11:00:00+02:00"]
+)
+@pytest.mark.parametrize("length", [1, 128, 129, 512])
+def test_the_usual_spelling_and_every_other_give_the_same_envelope(time: str, length: int) -> None:
+    text = as_json(envelope(1, at=time, id="a" * length, startDate=time, createdAt=time, deletedAt=time))
+    recorded = read_recorded(text)
+    assert recorded == read_envelope(text)
+    assert recorded.snapshot.id == "a" * length
+    assert recorded.published_at == recorded.snapshot.start_date == recorded.snapshot.created_at
+    assert recorded.snapshot.start_date == reference.moment(time)
