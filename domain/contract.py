@@ -29,7 +29,6 @@ from domain.syntax import first_mistake
 
 _BLANK: Final = b" \t\r\n"  # what JSON calls blank; Python's own strip takes off more
 
-
 _STORABLE: Final = "text without U+0000 and without lone surrogates"
 
 _DEPTH_MAX: Final = 200
