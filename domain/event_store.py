@@ -23,7 +23,7 @@ from domain.input.batches import EnvelopeInput, batches, check_iterable
 from domain.input.files import BinaryFile, Input, open_input
 from domain.input.items import ITEM_BYTES_MAX, Item, Pause
 from domain.quarantine import Quarantine, is_too_large, refused_by
-from domain.storage import Database, Installation, recorder_of
+from domain.storage import Database, recorder_of
 from domain.storage.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 TOPIC: Final = "VCSessionScheduledEvent.v1"
@@ -67,11 +67,10 @@ class AppendReport:
         )
 
 
-class EventStore(Installation):
+class EventStore:
     """The envelopes of all appointments in the order of their arrival. Nothing is created before an append."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
         self._recorder = recorder_of(database)
         self._installed = False
 

@@ -1,5 +1,6 @@
 """What we know now: the projector, the read models of talents and coaches, and the questions to ask them."""
 
+from projections.appointments import Appointments, InstallationStatus
 from projections.projector import Projector
 from projections.queries.changes import Change, Changes
 from projections.queries.conflicts import Conflict, Conflicts
@@ -7,20 +8,15 @@ from projections.queries.figures import Figures
 from projections.queries.history import FieldChange, History, RevisionChange
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, Stamped
 from projections.queries.schedules import Schedules
-from projections.rebuilding.old_generations import DroppedGenerations, drop_old
-from projections.rebuilding.rebuild import (
-    DifferencesFound,
-    Progress,
-    RebuildReport,
-    rebuild,
-    rollback,
-)
-from projections.rebuilding.verification import Difference, Verification, verification, verify
+from projections.rebuilding.old_generations import DroppedGenerations
+from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
+from projections.rebuilding.verification import Difference, Verification
 from projections.rows import Side
 from projections.stores.base import OwnerCounts
 
 __all__ = [
     "AppointmentAnswer",
+    "Appointments",
     "Change",
     "Changes",
     "Conflict",
@@ -31,6 +27,7 @@ __all__ = [
     "FieldChange",
     "Figures",
     "History",
+    "InstallationStatus",
     "OwnerCounts",
     "Owners",
     "Progress",
@@ -42,9 +39,4 @@ __all__ = [
     "Side",
     "Stamped",
     "Verification",
-    "drop_old",
-    "rebuild",
-    "rollback",
-    "verification",
-    "verify",
 ]

@@ -15,7 +15,7 @@ from domain.arguments import optional, stop_event, whole_number
 from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage import Database, Installation
+from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
@@ -27,14 +27,13 @@ PATIENCE_SECONDS: Final = 60.0
 _logger: Final = logging.getLogger("appointments")
 
 
-class Projector(Installation):
+class Projector:
     """Brings the read models up to the event store. Any number may run: they take turns, nothing counts twice.
 
     Without a generation it serves whichever generation readers see, and goes on with the next after a switch.
     """
 
     def __init__(self, database: Database, *, generation: Generation | None = None) -> None:
-        super().__init__(database)
         self._events = EventStore(database)
         self._store = store_of(database)
         self._generation = generation

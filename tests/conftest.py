@@ -17,7 +17,7 @@ from psycopg import sql
 from domain import EventStore
 from domain.storage import open_database
 from domain.storage.location import locate
-from projections import Projector, Schedules
+from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.stores import store_of
 from projections.stores.base import Store
@@ -50,16 +50,19 @@ class Place:
     schema: str | None = None
     closing: ExitStack = field(default_factory=ExitStack)
 
+    def appointments(self) -> Appointments:
+        return self.closing.enter_context(Appointments.open(self.url, schema=self.schema))
+
     def events(self) -> EventStore:
-        return self.closing.enter_context(EventStore.open(self.url, schema=self.schema))
+        return self.appointments().events
 
     def projector(self) -> Projector:
-        projector = self.closing.enter_context(Projector.open(self.url, schema=self.schema))
+        projector = self.appointments().projector
         projector.install()
         return projector
 
     def schedules(self) -> Schedules:
-        return self.closing.enter_context(Schedules.open(self.url, schema=self.schema))
+        return self.appointments().schedules
 
     def store(self) -> Store:
         database = open_database(locate(self.url, schema=self.schema))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Protocol
 
 from domain.storage.base import Recorder
-from domain.storage.location import Location, locate
+from domain.storage.location import Location
 
 
 class Database(Protocol):
@@ -60,47 +58,3 @@ def recorder_of(database: Database) -> Recorder:
 
     assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
     return PostgresRecorder(database)
-
-
-class Installation:
-    """An opened installation: what the event store, the projector and the schedules have in common.
-
-    Safe to use from several threads, and as a context manager that closes it.
-
-    Attributes:
-        place: where it is, as a URL without a secret.
-    """
-
-    def __init__(self, database: Database) -> None:
-        if not hasattr(database, "place"):
-            raise TypeError(
-                f"database: expected an opened database, found {type(database).__name__}; "
-                f"to open one: {type(self).__name__}.open(url)"
-            )
-        self.place: Final = database.place
-        self._closing = ExitStack()
-        self._closing.callback(database.close)
-
-    @classmethod
-    def open(cls, url: str | None = None, *, schema: str | None = None) -> Self:
-        """Opens the installation at a URL, without creating anything; the README lists the forms of a URL.
-
-        Raises:
-            UsageError: the URL or the schema is of no known form.
-        """
-        return cls(open_database(locate(url, schema=schema)))
-
-    def __repr__(self) -> str:
-        return f"<{type(self).__name__} at {self.place}>"
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Gives back every connection; harmless when repeated."""
-        self._closing.close()

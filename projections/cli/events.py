@@ -15,6 +15,7 @@ from domain.event_store import AppendReport, EventStore
 from domain.identifiers import Position
 from domain.input.files import Input, open_input
 from domain.input.items import ITEM_BYTES_MAX
+from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND, PartlyDone
 from projections.cli.interruption import told
 from projections.cli.options import Db, Json, Schema
@@ -41,7 +42,7 @@ def ingest(
     """Reads envelopes from files, appends them, and catches the read models up."""
     with ExitStack() as stack:
         inputs = [stack.enter_context(open_input(path)) for path in files or ["-"]]
-        store = stack.enter_context(EventStore.open(db, schema=schema))
+        store = stack.enter_context(Appointments.open(db, schema=schema)).events
         report = _append(store, inputs, item_bytes_max)
         try:
             if not no_project:
@@ -68,7 +69,8 @@ def _print_report(report: AppendReport, as_json: bool) -> None:
 def catch_up_after(done: str, upto: Position | None, db: str | None, schema: str | None) -> None:
     """Catches the read models up after other work, of which is said that it was done when this fails."""
     try:
-        with Projector.open(db, schema=schema) as projector:
+        with Appointments.open(db, schema=schema) as appointments:
+            projector = appointments.projector
             _catch_up(projector, upto)
     except StorageError as error:
         raise PartlyDone(f"{done}, but the read models were not caught up: {error}", error) from error
@@ -112,7 +114,8 @@ def project(
     follow: Annotated[bool, typer.Option("--follow", help="Stay, and project what is appended.")] = False,
 ) -> None:
     """Catches the read models up with the event store; with --follow, stays and follows it."""
-    with Projector.open(db, schema=schema) as projector:
+    with Appointments.open(db, schema=schema) as appointments:
+        projector = appointments.projector
         position = _follow(projector) if follow else _catch_up(projector)
     if as_json:
         print_json({"position": position})

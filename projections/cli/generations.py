@@ -8,14 +8,12 @@ import typer
 
 from domain.errors import UsageError
 from domain.identifiers import Generation
+from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import Bars, complain, console, plain_table, print_json, progress_bars, show, text
-from projections.rebuilding.old_generations import drop_old as drop_old_generations
 from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
-from projections.rebuilding.rebuild import rebuild as rebuild_read_models
-from projections.rebuilding.rebuild import rollback as roll_back
-from projections.rebuilding.verification import Difference, verification
+from projections.rebuilding.verification import Difference
 
 
 def rebuild(
@@ -37,10 +35,8 @@ def rebuild(
         _drop_old(db, schema, as_json=as_json)
         return
     try:
-        with progress_bars() as bars:
-            report = rebuild_read_models(
-                db,
-                schema=schema,
+        with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
+            report = appointments.rebuild(
                 restart=restart,
                 processes=processes,
                 progress=None if bars is None else lambda progress: _show(bars, progress),
@@ -75,7 +71,8 @@ def report_json(report: RebuildReport) -> dict[str, object]:
 
 def _drop_old(db: str | None, schema: str | None, *, as_json: bool) -> None:
     """Drops old generations; exit 1 when one had to be kept again."""
-    done = drop_old_generations(db, schema=schema)
+    with Appointments.open(db, schema=schema) as appointments:
+        done = appointments.drop_old_generations()
     if as_json:
         print_json({"dropped": list(done.dropped), "kept": list(done.kept)})
     else:
@@ -99,7 +96,8 @@ def _show(bars: Bars, progress: Progress) -> None:
 
 def rollback(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
     """Catches the generation before up and switches readers back to it."""
-    generation = roll_back(db, schema=schema)
+    with Appointments.open(db, schema=schema) as appointments:
+        generation = appointments.rollback()
     if as_json:
         print_json({"generation": generation})
     else:
@@ -115,9 +113,9 @@ def verify(
     ] = None,
 ) -> None:
     """Compares the serving read models with a fold of history; exit 1 when they differ."""
-    with progress_bars() as bars:
+    with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
         show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
-        checked, differences = verification(db, schema=schema, sample=sample, progress=show)
+        checked, differences = appointments.verify(sample=sample, progress=show)
     if as_json:
         print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
     else:

@@ -10,18 +10,15 @@ from rich.console import Group
 from rich.text import Text
 
 from domain.errors import StorageError, UsageError
-from domain.event_store import EventStore
 from domain.quarantine import Quarantine, RetryReport
-from domain.storage import open_database
 from domain.storage.base import QuarantinedItem
 from domain.storage.location import Location, locate
+from projections.appointments import Appointments
 from projections.cli.events import catch_up_after
 from projections.cli.exits import EXIT_FOUND, PartlyDone
 from projections.cli.explanation import explain, place_of
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
-from projections.projector import Projector
-from projections.queries.schedules import Schedules
 
 
 def init(
@@ -44,11 +41,11 @@ def init(
         else:
             print(sql)  # noqa: T201
         return
-    with EventStore(open_database(location)) as events, Projector(open_database(location)) as projector:
-        projector.migrate()
+    with Appointments(location) as appointments:
+        appointments.projector.migrate()
         if restored:
-            events.renew_epoch()
-        projector.install()
+            appointments.events.renew_epoch()
+        appointments.install()
     if as_json:
         print_json({"installed": str(location)})
     else:
@@ -75,15 +72,8 @@ def status(
     max_quarantined: Annotated[int, typer.Option("--max-quarantined", metavar="N", help="The same.")] = 0,
 ) -> None:
     """Prints positions, lag, generation, counts and quarantine; with --check, is a health check."""
-    with EventStore.open(db, schema=schema) as events, Schedules.open(db, schema=schema) as schedules:
-        stamp = schedules.stamp()
-        document = {
-            "events": events.count(),
-            **stamp.stamp(),
-            "appointments": schedules.count(),
-            "quarantined": len(events.quarantine),
-            "unfinished_rebuild": schedules.unfinished_rebuild(),
-        }
+    with Appointments.open(db, schema=schema) as appointments:
+        document = appointments.status().to_json()
     if as_json:
         print_json(document)
     else:
@@ -109,7 +99,8 @@ quarantine = typer.Typer(no_args_is_help=True, help="What could not be accepted,
 @quarantine.command("list", epilog="Example: appointments quarantine list --json")
 def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
     """Lists the quarantined items."""
-    with EventStore.open(db, schema=schema) as events:
+    with Appointments.open(db, schema=schema) as appointments:
+        events = appointments.events
         items = list(events.quarantine.list())
     if as_json:
         print_json({"quarantined": [quarantined_json(item) for item in items]})
@@ -152,7 +143,8 @@ def quarantine_show(
     """Shows one item: the reason, the place, and for a conflict both contents."""
     if as_json and raw:
         raise UsageError("--json and --raw are two answers; ask for one")
-    with EventStore.open(db, schema=schema) as events:
+    with Appointments.open(db, schema=schema) as appointments:
+        events = appointments.events
         item = events.quarantine.show(number)
         explanation = explain(item, events)
     if raw:
@@ -173,7 +165,8 @@ def quarantine_retry(
     as_json: Json = False,
 ) -> None:
     """Appends what is acceptable now, projects it, and keeps the rest with its new reason."""
-    with EventStore.open(db, schema=schema) as events:
+    with Appointments.open(db, schema=schema) as appointments:
+        events = appointments.events
         report = _retried(events.quarantine, numbers, as_json)
     try:
         if report.accepted:
@@ -228,7 +221,8 @@ def quarantine_discard(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Deletes items for good; asks first."""
-    with EventStore.open(db, schema=schema) as events:
+    with Appointments.open(db, schema=schema) as appointments:
+        events = appointments.events
         for number in numbers:
             events.quarantine.show(number)
         if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items for good?"):

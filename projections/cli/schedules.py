@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from domain.errors import UsageError
+from projections.appointments import Appointments
 from projections.cli.options import (
     After,
     AppointmentType,
@@ -32,7 +33,6 @@ from projections.cli.terminal import console, plain_table, print_bytes, print_js
 from projections.cli.timetable import clock, hours, print_appointment, print_schedule
 from projections.queries.filters import Filters
 from projections.queries.schedule import Owners
-from projections.queries.schedules import Schedules
 from projections.queries.times import local, time_of, zone_label, zone_named
 from projections.rows import Side
 
@@ -87,7 +87,8 @@ def schedule_command(side: Side) -> Callable[..., None]:
             limit=limit,
             after=after,
         )
-        with Schedules.open(db, schema=schema) as schedules:
+        with Appointments.open(db, schema=schema) as appointments:
+            schedules = appointments.schedules
             if side is Side.TALENT:
                 schedule = schedules.talent(
                     owner_id, coach_id=counterpart, at_least=at_least, timeout=timeout, **filters
@@ -118,7 +119,8 @@ def appointment(
 ) -> None:
     """Prints one appointment with its lifecycle."""
     zone = zone_named(tz)
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         answer = schedules.appointment(appointment_id, at_least=at_least, timeout=timeout)
     if as_json:
         print_json(answer.to_json())
@@ -136,7 +138,8 @@ def talents(
     after: After = None,
 ) -> None:
     """Lists the talents who have a schedule, with counts by status."""
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         _print_owners(schedules.talents(limit=limit, after=after, at_least=at_least, timeout=timeout), as_json)
 
 
@@ -150,7 +153,8 @@ def coaches(
     after: After = None,
 ) -> None:
     """Lists the coaches who have a schedule, with counts by status."""
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         _print_owners(schedules.coaches(limit=limit, after=after, at_least=at_least, timeout=timeout), as_json)
 
 
@@ -167,7 +171,8 @@ def history(
 ) -> None:
     """Prints every revision of one appointment: what changed, when, by which envelope."""
     zone = zone_named(tz)
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         found = schedules.history(appointment_id)
     if as_json:
         print_json(found.to_json())
@@ -207,7 +212,8 @@ def changes(
 ) -> None:
     """Prints what changed in a schedule since a token, and the token for the next time."""
     zone = zone_named(tz)
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         found = schedules.changes(
             talent_id=talent,
             coach_id=coach,
@@ -253,7 +259,8 @@ def conflicts(
 ) -> None:
     """Prints the PLANNED appointments that overlap."""
     zone = zone_named(tz)
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         found = schedules.conflicts(
             talent_id=talent,
             coach_id=coach,
@@ -304,7 +311,8 @@ def figures(
 ) -> None:
     """Prints counts by status, reason and who, and hours."""
     zone = zone_named(tz)
-    with Schedules.open(db, schema=schema) as schedules:
+    with Appointments.open(db, schema=schema) as appointments:
+        schedules = appointments.schedules
         found = schedules.figures(
             talent_id=talent,
             coach_id=coach,

@@ -16,7 +16,7 @@ from domain.arguments import optional, seconds, text, whole_number
 from domain.errors import ReadModelBehind
 from domain.event_store import envelope_of
 from domain.identifiers import Position
-from domain.storage import Database, Installation, recorder_of
+from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
 from domain.storage.time_limit import TimeLimit, time_limit
 from projections.projector import check_fold_version
@@ -30,11 +30,10 @@ from projections.stores.base import Stamp
 _Answer = TypeVar("_Answer")
 
 
-class Reading(Installation):
+class Reading:
     """An installation whose read models are asked, and never changed."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
         self._recorder = recorder_of(database)
         self._store = store_of(database)
         self._timeout_seconds = database.timeout_seconds

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from typing import NamedTuple
 
 from domain.identifiers import Generation
-from domain.storage import Database, open_database
-from domain.storage.location import locate
+from domain.storage import Database
 from projections.stores import builder_of, store_of
 from projections.stores.base import GenerationState
 from projections.stores.generations import Builder
@@ -20,7 +18,7 @@ class DroppedGenerations(NamedTuple):
     kept: tuple[Generation, ...]
 
 
-def drop_old(url: str | None = None, *, schema: str | None = None) -> DroppedGenerations:
+def drop_old(database: Database) -> DroppedGenerations:
     """Drops the tables of old generations that a rebuild had to keep, because somebody else held them then.
 
     The generation that serves, the one before it, and one that is being built stay.
@@ -28,11 +26,10 @@ def drop_old(url: str | None = None, *, schema: str | None = None) -> DroppedGen
     Raises:
         RebuildRunning: a rebuild is under way; it does this itself at its end.
     """
-    with closing(open_database(locate(url, schema=schema))) as database:
-        store_of(database).catalogue()
-        builder = builder_of(database)
-        with builder.rebuilding():
-            return drop_superseded(database, builder)
+    store_of(database).catalogue()
+    builder = builder_of(database)
+    with builder.rebuilding():
+        return drop_superseded(database, builder)
 
 
 def drop_superseded(database: Database, builder: Builder) -> DroppedGenerations:

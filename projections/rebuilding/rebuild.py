@@ -14,8 +14,8 @@ from domain.arguments import flag, optional, positive_number
 from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
-from domain.storage import Database, open_database
-from domain.storage.location import Location, locate
+from domain.storage import Database
+from domain.storage.location import Location
 from projections.projector import Projector, check_not_newer, fold_streams, project
 from projections.rebuilding.old_generations import drop_superseded
 from projections.rebuilding.verification import Difference, check
@@ -91,44 +91,31 @@ class _Watch:
 
 
 def rebuild(
-    url: str | None = None,
+    database: Database,
+    location: Location,
     *,
-    schema: str | None = None,
     progress: Callable[[Progress], None] | None = None,
     restart: bool = False,
     processes: int | None = None,
 ) -> RebuildReport:
-    """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
-
-    A rebuild that was interrupted is gone on with, unless `restart`, or unless history below it was changed since.
-    So many `processes` load and verify at once, as many as there are cores unless said otherwise.
-
-    Raises:
-        RebuildRunning: another one is under way.
-        DifferencesFound: the new generation does not equal history.
-        PoisonEvent: a stored event cannot be folded; the next rebuild begins anew.
-        VersionMismatch: code with a newer fold made a generation here; older code must not drop or replace it.
-        StorageError: the database cannot be used. Whatever is raised, the old generation serves.
-    """
+    """Makes, verifies and switches to a new generation; see `Appointments.rebuild`."""
     restart, processes = flag("restart", restart), optional(positive_number, "processes", processes)
-    location = locate(url, schema=schema)
-    with closing(open_database(location)) as database:
-        _install(database)
-        builder = builder_of(database)
-        with builder.rebuilding() as check_alone:
-            run = _Run(database, builder, location, processes, _Watch(progress), check_alone)
-            unfinished = _unfinished(database, builder, restart=restart)
-            if unfinished is not None:
-                try:
-                    return run.complete(*unfinished)
-                except DifferencesFound as error:
-                    _logger.warning(
-                        "what an interrupted rebuild had loaded differs from history, which was changed since; "
-                        "beginning anew (%s)",
-                        error.differences[0],
-                    )
-            upto = EventStore(database).head()
-            return run.complete(builder.begin(pieces_up_to(builder, upto)), upto)
+    _install(database)
+    builder = builder_of(database)
+    with builder.rebuilding() as check_alone:
+        run = _Run(database, builder, location, processes, _Watch(progress), check_alone)
+        unfinished = _unfinished(database, builder, restart=restart)
+        if unfinished is not None:
+            try:
+                return run.complete(*unfinished)
+            except DifferencesFound as error:
+                _logger.warning(
+                    "what an interrupted rebuild had loaded differs from history, which was changed since; "
+                    "beginning anew (%s)",
+                    error.differences[0],
+                )
+        upto = EventStore(database).head()
+        return run.complete(builder.begin(pieces_up_to(builder, upto)), upto)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,22 +155,15 @@ class _Run:
         return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
 
 
-def rollback(url: str | None = None, *, schema: str | None = None) -> Generation:
-    """Catches the previous generation up and lets readers see it again; returns its number.
-
-    Raises:
-        RebuildFailed: there is no previous generation.
-        VersionMismatch: it was made by another version of the fold; code of that version can roll back to it.
-        RebuildRunning: a rebuild is under way.
-    """
-    with closing(open_database(locate(url, schema=schema))) as database:
-        _previous(store_of(database).catalogue())
-        builder = builder_of(database)
-        with builder.rebuilding() as check_alone:
-            previous = _previous(store_of(database).catalogue())
-            _project_to_head(database, previous.number, _Watch(None))
-            _switch(builder, previous.number, check_alone)
-            return previous.number
+def rollback(database: Database) -> Generation:
+    """Switches back to the previous generation, caught up; see `Appointments.rollback`."""
+    _previous(store_of(database).catalogue())
+    builder = builder_of(database)
+    with builder.rebuilding() as check_alone:
+        previous = _previous(store_of(database).catalogue())
+        _project_to_head(database, previous.number, _Watch(None))
+        _switch(builder, previous.number, check_alone)
+        return previous.number
 
 
 def _install(database: Database) -> None:

@@ -14,9 +14,9 @@ import msgspec
 from domain.arguments import optional, whole_number
 from domain.errors import UsageError
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage import open_database
+from domain.storage import Database
 from domain.storage.base import StoredEnvelope
-from domain.storage.location import locate
+from domain.storage.location import Location
 from projections.projector import check_fold_version, fold_streams
 from projections.rebuilding.workers import Workers
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
@@ -63,34 +63,21 @@ class Verification(NamedTuple):
     differences: list[Difference]
 
 
-def verify(url: str | None = None, *, schema: str | None = None, sample: int | None = None) -> list[Difference]:
-    """The differences between the serving generation and history; an empty list when all is well.
-
-    With `sample`, only so many appointments are checked, chosen by chance, or all where there are not so many.
-
-    Raises:
-        UsageError: `sample` is less than 1.
-    """
-    return verification(url, schema=schema, sample=sample).differences
-
-
-def verification(
-    url: str | None = None,
+def verify(
+    database: Database,
+    location: Location,
     *,
-    schema: str | None = None,
     sample: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """The same as `verify`, with the number of appointments checked."""
+    """Compares the serving generation with a fold of history; see `Appointments.verify`."""
     sample = optional(whole_number, "sample", sample)
     if sample is not None and sample < 1:
         raise UsageError(f"expected a sample of at least 1 appointment, found {sample}", argument="sample")
-    location = locate(url, schema=schema)
-    with closing(open_database(location)) as database:
-        stamp = store_of(database).stamp()
-        check_fold_version(stamp.fold_version)
-        with closing(Workers(location)) as workers:
-            return check(builder_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
+    stamp = store_of(database).stamp()
+    check_fold_version(stamp.fold_version)
+    with closing(Workers(location)) as workers:
+        return check(builder_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
 
 
 def check(

@@ -11,9 +11,8 @@ from typing import Any
 
 import psycopg
 
-from domain import EventStore
 from domain.decoding import read_recorded
-from projections import Projector, Schedules
+from projections import Appointments, Schedules
 from projections.cli.sample import sample_envelopes
 from projections.rows import appointment_from
 from tests.benchmarks.figures import Benchmark, Figure, percentile_99, planted, timed
@@ -45,7 +44,8 @@ def asking(benchmark: Benchmark) -> Iterator[Figure]:
     for events in benchmark.sizes:
         url, schema = benchmark.place()
         _prepare(url, schema, events)
-        with Schedules.open(url, schema=schema) as schedules, _bare(benchmark.backend, url, schema) as fetch:
+        with Appointments.open(url, schema=schema) as appointments, _bare(benchmark.backend, url, schema) as fetch:
+            schedules = appointments.schedules
             for what, ours, floor in _questions(schedules, fetch):
                 ours_seconds, floor_seconds = _measure(ours, floor)
                 name = f"{what}, {events:,} envelopes"
@@ -54,7 +54,9 @@ def asking(benchmark: Benchmark) -> Iterator[Figure]:
 
 
 def _prepare(url: str, schema: str, events: int) -> None:
-    with EventStore.open(url, schema=schema) as store, Projector.open(url, schema=schema) as projector:
+    with Appointments.open(url, schema=schema) as appointments:
+        store = appointments.events
+        projector = appointments.projector
         projector.install()
         store.append(planted(FIFTY, 50, 1, first_event_id=1))
         store.append(planted(HUNDRED, 100, 3, first_event_id=100))

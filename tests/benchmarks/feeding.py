@@ -6,11 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from statistics import median
 from time import perf_counter
 
-from domain import EventStore
-from projections import Projector, Schedules
+from projections import Appointments
 from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, rate, seconds_of, timed
 from tests.benchmarks.floors import store_plainly
 from tests.benchmarks.library import run_projection, save_each
@@ -31,9 +31,10 @@ def _append(benchmark: Benchmark, content: list[bytes]) -> Figure:
     floor: list[float] = []
     for _ in range(benchmark.runs):
         url, schema = benchmark.place()
-        with EventStore.open(url, schema=schema) as events:
+        with Appointments.open(url, schema=schema) as appointments:
+            events = appointments.events
             events.install()
-            ours.append(seconds_of(lambda: events.append(content)))
+            ours.append(seconds_of(partial(events.append, content)))
         with timed(floor):
             store_plainly(benchmark.backend, *benchmark.place(), content)
     url, schema = benchmark.place()
@@ -46,7 +47,9 @@ def _catch_up(benchmark: Benchmark, content: list[bytes]) -> Figure:
     ours = []
     for _ in range(benchmark.runs):
         url, schema = benchmark.place()
-        with EventStore.open(url, schema=schema) as events, Projector.open(url, schema=schema) as projector:
+        with Appointments.open(url, schema=schema) as appointments:
+            events = appointments.events
+            projector = appointments.projector
             projector.install()
             events.append(content)
             ours.append(seconds_of(projector.catch_up))
@@ -62,11 +65,14 @@ def _visible(benchmark: Benchmark, content: list[bytes]) -> Iterator[Figure]:
     """From the call of append to the answer that has it, while a follower of another process projects."""
     url, schema = benchmark.place()
     seconds = []
-    with EventStore.open(url, schema=schema) as events, Projector.open(url, schema=schema) as projector:
+    with Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
+        projector = appointments.projector
         projector.install()
         events.append(content)
         projector.catch_up()
-        with _follower(url, schema), Schedules.open(url, schema=schema) as schedules:
+        with _follower(url, schema), Appointments.open(url, schema=schema) as reading:
+            schedules = reading.schedules
             for line in planted("talent", VISIBLE_TIMES, 1, first_event_id=1):
                 began = perf_counter()
                 report = events.append([line])

@@ -9,8 +9,7 @@ from statistics import median
 
 import psycopg
 
-from domain import EventStore
-from projections import Projector, RebuildReport, rebuild
+from projections import Appointments, RebuildReport
 from projections.cli.sample import sample_envelopes
 from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, seconds_of
 from tests.benchmarks.library import run_projection, save_each
@@ -25,7 +24,8 @@ KEYS = {
 def rebuilding(benchmark: Benchmark) -> Iterator[Figure]:
     """The rebuild of a history that is stored already."""
     url, schema = benchmark.place()
-    with EventStore.open(url, schema=schema) as events:
+    with Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
         events.append(sample_envelopes(benchmark.events))
     if benchmark.backend == "sqlite":
         yield from _beside_appends(benchmark, url, schema)
@@ -35,7 +35,8 @@ def rebuilding(benchmark: Benchmark) -> Iterator[Figure]:
     library = run_projection(library_url, library_schema, benchmark.library_events)
     reports, floors = [], []
     for _ in range(benchmark.runs):
-        reports.append(rebuild(url, schema=schema))
+        with Appointments.open(url, schema=schema) as appointments:
+            reports.append(appointments.rebuild())
         floors.append(_floor(url, schema, reports[-1].generation))
     yield from _by_phase(benchmark, reports)
     count = benchmark.events
@@ -77,14 +78,16 @@ def _floor(url: str, schema: str, generation: int) -> float:
 
 
 def _beside_appends(benchmark: Benchmark, url: str, schema: str) -> Iterator[Figure]:
-    with Projector.open(url, schema=schema) as projector:
+    with Appointments.open(url, schema=schema) as appointments:
+        projector = appointments.projector
         projector.install()
     context = get_context("spawn")
     stop, results = context.Event(), context.Queue()
     appender = context.Process(target=_append_one_by_one, args=(url, stop, results))
     appender.start()
     results.get()  # the first is in
-    report = rebuild(url)
+    with Appointments.open(url) as appointments:
+        report = appointments.rebuild()
     stop.set()
     seconds = results.get()
     appender.join()
@@ -100,7 +103,8 @@ def _append_one_by_one(url: str, stop: Event, results: object) -> None:
     put = results.put  # type: ignore[attr-defined]
     seconds = []
     content = iter(planted("talent", 1000, 100, first_event_id=1))
-    with EventStore.open(url) as events:
+    with Appointments.open(url) as appointments:
+        events = appointments.events
         while not stop.is_set():
             batch = [next(content)]
             seconds.append(seconds_of(lambda batch=batch: events.append(batch)))  # type: ignore[misc]

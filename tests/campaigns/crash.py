@@ -27,8 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from domain import EventStore
-from projections import Schedules
+from projections import Appointments
 from tests.campaigns.material import ITEM_BYTES_MAX, Material, make_material
 from tests.campaigns.processes import end_on_sigterm, start_module
 from tests.campaigns.verdict import Verdict, expected_report, judge, stored_texts
@@ -258,7 +257,8 @@ def _finish(campaign: Campaign, material: Material) -> Verdict:
     differences: list[str] = []
     for name in WRITERS:
         _run(campaign, differences, "ingest", "--item-bytes-max", str(ITEM_BYTES_MAX), *_paths(material, name))
-    with EventStore.open(campaign.url, schema=SCHEMA) as events:
+    with Appointments.open(campaign.url, schema=SCHEMA) as appointments:
+        events = appointments.events
         stored = stored_texts(events)
         head = events.head()
     for name in WRITERS:
@@ -269,7 +269,8 @@ def _finish(campaign: Campaign, material: Material) -> Verdict:
         if printed != {**wanted, "position": head}:
             differences.append(f"ingesting the files of {name} again: expected {wanted}, found {printed}")
     verdict = judge(campaign.url, SCHEMA, material)
-    with Schedules.open(campaign.url, schema=SCHEMA) as schedules:
+    with Appointments.open(campaign.url, schema=SCHEMA) as appointments:
+        schedules = appointments.schedules
         generation = schedules.stamp().generation
     rebuilt = json.loads(_run(campaign, differences, "rebuild", "--json") or "{}")
     verdict.expect("a last rebuild made a new generation", holds=rebuilt.get("generation", 0) > generation)

@@ -20,6 +20,7 @@ import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from projections import Appointments
 from tests import DATA
 from tests.campaigns.processes import end_on_sigterm
 
@@ -42,11 +43,11 @@ WORDS = (
 
 def check(content: bytes) -> None:
     """Asserts everything; how the input is cut, and what is too large, depend on the input alone."""
-    from domain import EventStore
     from tests.support.every_byte import check_bytes, check_door, check_fold
 
     digest = zlib.crc32(content)
-    with EventStore.open("memory:fuzz") as events:
+    with Appointments.open("memory:fuzz") as appointments:
+        events = appointments.events
         check_bytes(events, content, item_bytes_max=ITEM_BYTES[digest % 4], chunk_bytes=CHUNK_BYTES[digest // 4 % 4])
         check_fold(events)
     for item in content.splitlines():

@@ -27,8 +27,7 @@ from pathlib import Path
 
 import psycopg
 
-from domain import EventStore
-from projections import Projector, Schedules, verify
+from projections import Appointments, Schedules
 from tests.campaigns.load_workers import READERS, TALENTS, WRITERS, seen
 from tests.campaigns.processes import end_on_sigterm, start_module
 from tests.support.postgres_server import postgres_server
@@ -146,9 +145,10 @@ def run_load(*, seconds: float, rate: float) -> tuple[list[str], dict[str, str]]
         server = stack.enter_context(postgres_server(fsync=True, settings=SETTINGS))
         load = Load(folder, server.url, f"load_{os.getpid()}", rate)
         stack.callback(_drop, load)
-        with Projector.open(load.url, schema=load.schema) as projector:
+        with Appointments.open(load.url, schema=load.schema) as appointments:
+            projector = appointments.projector
             projector.install()
-        schedules = stack.enter_context(Schedules.open(load.url, schema=load.schema))
+        schedules = stack.enter_context(Appointments.open(load.url, schema=load.schema)).schedules
         try:
             load.start()
             began, before = time.monotonic(), head_of(schedules)
@@ -183,7 +183,8 @@ def run_load(*, seconds: float, rate: float) -> tuple[list[str], dict[str, str]]
 
 def _judge(load: Load, schedules: Schedules, written: dict[int, int]) -> None:
     """Compares everything at rest with what was written."""
-    with EventStore.open(load.url, schema=load.schema) as events:
+    with Appointments.open(load.url, schema=load.schema) as appointments:
+        events = appointments.events
         if (stored := events.count()) != sum(written.values()):
             load.errors.append(f"{stored} events are stored of {sum(written.values())} that were acknowledged")
         if kept := len(events.quarantine):
@@ -194,7 +195,8 @@ def _judge(load: Load, schedules: Schedules, written: dict[int, int]) -> None:
                 load.errors.append(
                     f"the schedule of talent-{writer}-{talent} does not show its {events_count} events"
                 )
-    load.errors += [f"verify: {difference}" for difference in verify(load.url, schema=load.schema)]
+    with Appointments.open(load.url, schema=load.schema) as appointments:
+        load.errors += [f"verify: {difference}" for difference in appointments.verify().differences]
 
 
 def _percentiles(times: dict[str, list[float]], elapsed: float) -> dict[str, str]:

@@ -23,8 +23,7 @@ from random import Random
 from threading import Event, Thread
 from typing import Any
 
-from domain import EventStore
-from projections import Schedules
+from projections import Appointments
 from projections.queries.schedule import Schedule
 from tests.support.builders import envelope
 
@@ -119,7 +118,8 @@ def write(options: argparse.Namespace, writer: int, stop: Event, results: Result
     rng = Random(writer)
     results.written[writer] = 0
     began = time.monotonic()
-    with EventStore.open(options.db, schema=options.schema) as events:
+    with Appointments.open(options.db, schema=options.schema) as appointments:
+        events = appointments.events
         while not stop.is_set():
             number = results.written[writer]
             batch = [event(writer, number + one) for one in range(BATCH)]
@@ -137,7 +137,8 @@ class Reader:
 
     def __init__(self, options: argparse.Namespace, reader: int, results: Results) -> None:
         self._rng = Random(reader)
-        self._schedules = Schedules.open(options.db, schema=options.schema)
+        self._appointments = Appointments.open(options.db, schema=options.schema)
+        self._schedules = self._appointments.schedules
         self._results = results
         self._position = 0
         self._seen: dict[str, int] = {}
@@ -147,7 +148,7 @@ class Reader:
 
     def read(self, stop: Event) -> None:
         kinds = (self._talent, self._talent, self._talent, self._pages, self._coach, self._as_of, self._changes)
-        with self._schedules:
+        with self._appointments:
             while not stop.is_set():
                 self._rng.choice(kinds)()
                 stop.wait(self._rng.uniform(0, PAUSE_SECONDS_MAX))

@@ -14,7 +14,7 @@ from domain.errors import StorageError
 from domain.event_store import AppendReport
 from domain.identifiers import Position
 from domain.input.items import TOO_LARGE_BYTES_KEPT
-from projections import Schedules, verify
+from projections import Appointments, Schedules
 from tests.campaigns.material import Material
 from tests.support.readmodels import check_read_models
 from tests.support.reference import as_plain, expected_appointment, expected_schedule, histories
@@ -39,7 +39,9 @@ class Verdict:
 def judge(url: str, schema: str, material: Material) -> Verdict:
     """Compares an installation at rest, into which the whole material was fed, with what must have come of it."""
     verdict = Verdict()
-    with EventStore.open(url, schema=schema) as events, Schedules.open(url, schema=schema) as schedules:
+    with Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
+        schedules = appointments.schedules
         winners = _judge_events(verdict, events, material)
         envelopes = [json.loads(text) for _, text in sorted(winners.items())]
         _judge_quarantine(verdict, events, material, winners)
@@ -49,7 +51,8 @@ def judge(url: str, schema: str, material: Material) -> Verdict:
         verdict.equal("the position", events.head(), stamp.position)
         verdict.equal("the counter of events", len(winners), events.count())
     try:
-        verdict.differences += [f"verify: {difference}" for difference in verify(url, schema=schema)]
+        with Appointments.open(url, schema=schema) as appointments:
+            verdict.differences += [f"verify: {difference}" for difference in appointments.verify().differences]
         check_read_models(url, schema, envelopes)
     except (StorageError, AssertionError) as error:
         verdict.differences.append(f"the rows of the tables: {str(error)[:2000]}")

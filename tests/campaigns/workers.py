@@ -15,7 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from io import StringIO
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from typing import Any
 from domain import EventStore
 from domain.errors import NotInstalled, StorageUnavailable
 from domain.identifiers import Position
-from projections import Schedules
+from projections import Appointments, Schedules
 from projections.cli.app import run
 from tests.campaigns.material import ITEM_BYTES_MAX
 from tests.support.reference import as_plain, expected_schedule
@@ -145,11 +145,9 @@ class _Tail:
 def read(worker: Worker) -> None:
     """Compares schedules with an independent fold of what it read from the event store up to their position."""
     while not worker.stop.is_set():
-        with (
-            worker.patient(),
-            closing(EventStore.open(worker.db, schema=worker.schema)) as events,
-            closing(Schedules.open(worker.db, schema=worker.schema)) as schedules,
-        ):
+        with worker.patient(), Appointments.open(worker.db, schema=worker.schema) as appointments:
+            events = appointments.events
+            schedules = appointments.schedules
             tail = _Tail(events)
             position = 0
             while not worker.stop.is_set():

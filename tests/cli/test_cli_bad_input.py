@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from projections import verify
 from projections.cli.app import run
 from tests.conftest import Ask, Place
 from tests.support.builders import TALENT, as_json, as_lines, envelope
@@ -61,7 +60,7 @@ def refusal(ask: Ask, durable_place: Place) -> Iterator[Callable[..., str]]:
     yield refusal
     assert (durable_place.events().count(), len(durable_place.events().quarantine)) == (3, 0)
     assert len(durable_place.schedules().talent(TALENT)) == 2
-    assert verify(durable_place.url, schema=durable_place.schema) == []
+    assert durable_place.appointments().verify().differences == []
 
 
 def counts(out: str) -> tuple[int, int, int]:
@@ -269,7 +268,7 @@ def test_what_is_no_envelope_is_quarantined_with_its_line_and_the_rest_is_accept
     assert (status, counts(out)) == (0, expected)
     assert ("quarantined; see: appointments quarantine list" in complaint) == bool(quarantined)
     assert codes(durable_place) == quarantined
-    assert verify(durable_place.url, schema=durable_place.schema) == []
+    assert durable_place.appointments().verify().differences == []
 
 
 def test_lines_of_50_mb_are_quarantined_in_bounded_memory(durable_place: Place, ask: Ask, tmp_path: Path) -> None:

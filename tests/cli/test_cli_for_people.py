@@ -22,7 +22,6 @@ import pytest
 from rich.cells import cell_len
 
 from domain import EventStore
-from projections import verify
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from tests.conftest import Place
@@ -344,5 +343,5 @@ def test_ctrl_c_in_the_middle_of_an_ingestion_keeps_what_was_committed_and_the_n
     path.write_bytes(b"".join(lines))
     assert run(["ingest", str(path), *durable_place.arguments]) == 0
     assert (events.count(), len(events.quarantine)) == (2500, 0)
-    assert verify(durable_place.url, schema=durable_place.schema) == []
+    assert durable_place.appointments().verify().differences == []
     assert durable_place.schedules().stamp().lag == 0

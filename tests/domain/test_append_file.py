@@ -142,7 +142,11 @@ def test_what_a_silent_pipe_has_sent_is_stored_while_more_is_awaited(place: Plac
 
 
 def test_standard_input_is_read_too_also_as_gzip(sqlite_place: Place) -> None:
-    script = "import sys; from domain import EventStore; print(EventStore.open(sys.argv[1]).append_file('-').read)"
+    script = """
+import sys
+from projections import Appointments
+print(Appointments.open(sys.argv[1]).events.append_file("-").read)
+"""
     for content in (as_lines(THREE), gzip.compress(as_lines(THREE))):
         done = subprocess.run(
             [sys.executable, "-c", script, sqlite_place.url], input=content, capture_output=True, check=False

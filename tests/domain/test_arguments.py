@@ -13,8 +13,8 @@ from uuid import UUID
 
 import pytest
 
-from domain import EventId, EventStore, QuarantinedItemNotFound, Status, UsageError
-from projections import Projector, Schedules, rebuild, rollback, verify
+from domain import EventId, QuarantinedItemNotFound, Status, UsageError
+from projections import Appointments, Schedules
 from projections.cli.sample import sample_envelopes
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -208,11 +208,11 @@ def test_an_argument_of_a_wrong_type_is_named_by_whoever_stores_projects_or_rebu
         ("upto", lambda: projector.catch_up(upto="1")),  # type: ignore[arg-type]
         ("stop", lambda: projector.catch_up(stop=True)),  # type: ignore[arg-type]
         ("stop", lambda: projector.follow(5)),  # type: ignore[arg-type]
-        ("url", lambda: rebuild(5)),  # type: ignore[arg-type]
-        ("restart", lambda: rebuild(place.url, schema=place.schema, restart="no")),  # type: ignore[arg-type]
-        ("processes", lambda: rebuild(place.url, schema=place.schema, processes=1.5)),  # type: ignore[arg-type]
-        ("sample", lambda: verify(place.url, schema=place.schema, sample="10")),  # type: ignore[arg-type]
-        ("schema", lambda: rollback(place.url, schema=5)),  # type: ignore[arg-type]
+        ("url", lambda: Appointments.open(5)),  # type: ignore[arg-type]
+        ("restart", lambda: place.appointments().rebuild(restart="no")),  # type: ignore[arg-type]
+        ("processes", lambda: place.appointments().rebuild(processes=1.5)),  # type: ignore[arg-type]
+        ("sample", lambda: place.appointments().verify(sample="10")),  # type: ignore[arg-type]
+        ("schema", lambda: Appointments.open("memory:x", schema=5)),  # type: ignore[arg-type]
         ("events", lambda: sample_envelopes("5")),  # type: ignore[arg-type]
         ("seed", lambda: sample_envelopes(5, seed=1.5)),  # type: ignore[arg-type]
     ]
@@ -234,19 +234,15 @@ def test_an_appointments_stream_is_found_by_uuid_and_no_number_is_too_large_to_a
         with pytest.raises(QuarantinedItemNotFound):
             events.quarantine.show(number)
     with pytest.raises(UsageError, match="processes: expected a whole number from 1, found 0"):
-        rebuild(place.url, schema=place.schema, processes=0)
+        place.appointments().rebuild(processes=0)
 
 
-@pytest.mark.parametrize("kind", [EventStore, Projector, Schedules])
-def test_a_url_in_the_place_of_a_database_says_how_to_open_one(kind: Callable[[Any], object]) -> None:
+def test_a_url_in_the_place_of_a_location_says_how_to_open_one() -> None:
     for wrong in ("sqlite:///appointments.db", Path("appointments.db"), None):
-        with pytest.raises(TypeError, match=r"^database: expected an opened database, found .*\.open\(url\)"):
-            kind(wrong)
+        with pytest.raises(TypeError, match=r"^location: expected a Location, found .*Appointments\.open\(url\)"):
+            Appointments(wrong)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("kind", [EventStore, Projector, Schedules])
-def test_a_place_that_is_no_text_is_refused_by_name(kind: type[Schedules]) -> None:
+def test_a_place_that_is_no_text_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match=r"^url: expected text, found PosixPath"):
-        kind.open(Path("appointments.db"))  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"^schema: expected text, found int"):
-        kind.open("memory:x", schema=5)  # type: ignore[arg-type]
+        Appointments.open(Path("appointments.db"))  # type: ignore[arg-type]

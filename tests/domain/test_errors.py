@@ -16,7 +16,6 @@ import domain
 from domain import (
     AppointmentId,
     EventId,
-    EventStore,
     InputUnreadable,
     PoisonEvent,
     Position,
@@ -28,7 +27,7 @@ from domain import (
 from domain.errors import AppointmentsError, NotInstalled, ReadModelBehind, VersionMismatch
 from domain.event_store import envelope_of
 from domain.storage.base import TABLES_VERSION, check_tables_version
-from projections import DifferencesFound, Projector, Schedules
+from projections import Appointments, DifferencesFound
 from projections.rebuilding.verification import Difference
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -95,7 +94,7 @@ def test_what_is_not_installed_says_where(durable_place: Place) -> None:
     for ask in (durable_place.schedules().talents, durable_place.events().head):
         with pytest.raises(NotInstalled) as caught:
             ask()
-        assert caught.value.place == durable_place.schedules().place
+        assert caught.value.place == durable_place.appointments().place
 
 
 def test_an_error_of_postgresql_has_its_code_and_one_of_sqlite_has_none(
@@ -111,10 +110,10 @@ def test_an_error_of_postgresql_has_its_code_and_one_of_sqlite_has_none(
 
 def test_an_unreachable_server_is_named_without_a_secret() -> None:
     url = "postgresql://app:hunter2@127.0.0.1:1/appointments?password=hunter3"
-    with Schedules.open(url) as schedules, pytest.raises(StorageUnavailable) as caught:
-        schedules.talents()
+    with Appointments.open(url) as appointments, pytest.raises(StorageUnavailable) as caught:
+        appointments.schedules.talents()
     assert caught.value.place == "postgresql://127.0.0.1:1/appointments, schema appointments"
-    assert "hunter" not in repr(schedules) + repr(caught.value)
+    assert "hunter" not in repr(appointments) + repr(caught.value)
 
 
 def test_a_right_that_is_missing_is_told_by_its_code(postgres_place: Place) -> None:
@@ -125,10 +124,10 @@ def test_a_right_that_is_missing_is_told_by_its_code(postgres_place: Place) -> N
         try:
             url = f"{postgres_place.url}&options=-crole%3D{role}"
             with (
-                Schedules.open(url, schema=postgres_place.schema) as schedules,
+                Appointments.open(url, schema=postgres_place.schema) as appointments,
                 pytest.raises(StorageError) as caught,
             ):
-                schedules.talents()
+                appointments.schedules.talents()
             assert caught.value.sqlstate == "42501"
         finally:
             connection.execute(f"DROP ROLE {role}")
@@ -140,11 +139,9 @@ def test_another_version_says_which_was_found_and_which_was_expected() -> None:
     assert (caught.value.expected, caught.value.found) == (TABLES_VERSION, 99)
 
 
-@pytest.mark.parametrize("kind", [EventStore, Projector, Schedules])
-def test_an_opened_object_shows_where_it_is(kind: type[Schedules], place: Place) -> None:
-    with kind.open(place.url, schema=place.schema) as opened:
-        shown = repr(opened)
-    assert shown.startswith(f"<{kind.__name__} at ")
+def test_an_opened_object_shows_where_it_is(place: Place) -> None:
+    shown = repr(place.appointments())
+    assert shown.startswith("<Appointments at ")
     if place.backend == "postgresql":
         assert place.schema is not None
         assert place.schema in shown

@@ -33,6 +33,7 @@ from domain.identifiers import EventId, Position
 from domain.input.batches import BATCH_ITEMS_MAX
 from domain.input.items import PAUSE, Pause
 from domain.storage.base import StoredEnvelope
+from projections import Appointments
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 from tests.support.damage import damage_stored
@@ -457,12 +458,13 @@ CLOSED: dict[str, Callable[[EventStore], object]] = {
 
 @pytest.mark.parametrize("use", CLOSED)
 def test_a_closed_store_says_so_and_others_go_on(place: Place, use: str) -> None:
-    events, another = place.events(), place.events()
+    appointments, another = place.appointments(), place.events()
+    events = appointments.events
     events.append([envelope(1), "{"])
-    events.close()
+    appointments.close()
     with pytest.raises(StorageError, match="closed here; open"):
         CLOSED[use](events)
-    events.close()
+    appointments.close()
     CLOSED[use](another)
     assert another.append([envelope(2)]).read == 1
 
@@ -479,12 +481,12 @@ def test_a_quarantine_that_is_read_by_half_holds_no_append_up(place: Place) -> N
 
 def test_a_store_that_is_no_database_is_a_clear_error() -> None:
     with pytest.raises(UsageError, match="expected a database URL"):
-        EventStore.open("mysql://root@host/appointments")
+        Appointments.open("mysql://root@host/appointments")
     with (
         pytest.raises(AppointmentsError, match="cannot create the database"),
-        EventStore.open("sqlite:////nowhere/at/all.db") as events,
+        Appointments.open("sqlite:////nowhere/at/all.db") as appointments,
     ):
-        events.append([envelope(1)])
+        appointments.events.append([envelope(1)])
 
 
 # Where it is kept.
@@ -560,7 +562,7 @@ def test_the_setting_that_loses_events_for_readers_is_refused(
 ) -> None:
     monkeypatch.setenv("POSTGRES_ENABLE_DB_FUNCTIONS", switched_on)
     with pytest.raises(StorageError, match=r"POSTGRES_ENABLE_DB_FUNCTIONS is on.*unset it"):
-        EventStore.open(postgres_place.url, schema=postgres_place.schema)
+        Appointments.open(postgres_place.url, schema=postgres_place.schema)
     monkeypatch.setenv("POSTGRES_ENABLE_DB_FUNCTIONS", "no")
     postgres_place.events()
 

@@ -19,6 +19,7 @@ from domain.errors import InputUnreadable
 from domain.event_store import AppendReport
 from domain.input.files import open_input
 from domain.input.items import ITEM_BYTES_MAX, Item
+from projections import Appointments
 from projections.cli.app import run
 from tests import DATA
 from tests.conftest import Place
@@ -103,7 +104,8 @@ CHUNK_BYTES = st.sampled_from((65_536, 1000, 7, 1))
 
 @contextmanager
 def memory() -> Iterator[EventStore]:
-    with EventStore.open(f"memory:every-byte-{next(_numbers)}") as events:
+    with Appointments.open(f"memory:every-byte-{next(_numbers)}") as appointments:
+        events = appointments.events
         yield events
 
 

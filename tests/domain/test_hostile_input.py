@@ -14,13 +14,12 @@ from typing import Any
 
 import pytest
 
-from domain import EventStore
 from domain.errors import UsageError
 from domain.event_store import AppendReport
 from domain.input.batches import BATCH_ITEMS_MAX
 from domain.input.files import open_input
 from domain.input.items import ITEM_BYTES_MAX
-from projections import verify
+from projections import Appointments
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from tests import ROOT
@@ -90,7 +89,7 @@ def test_sql_in_ids_and_titles_is_only_text(place: Place) -> None:
         assert [one.event_id for one in schedules.history(text).revisions] == [INJECTIONS.index(text) + 1]
     assert sorted(one.owner_id for one in schedules.talents()) == sorted(INJECTIONS)
     assert [one.owner_id for one in schedules.coaches()] == sorted(INJECTIONS)
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
     assert (events.count(), len(events.quarantine)) == (len(INJECTIONS), len(INJECTIONS))
 
 
@@ -279,7 +278,8 @@ def test_the_limits_are_those_that_the_readme_names(place: Place) -> None:
         return as_json(envelope(1)).replace(b'"version"', b'"unknown":' + value + b',"version"', 1)
 
     def refusals(value: bytes) -> list[str]:
-        with EventStore.open(f"memory:limits-{place.backend}") as events:
+        with Appointments.open(f"memory:limits-{place.backend}") as appointments:
+            events = appointments.events
             events.append([with_unknown(value)])
             return [one.refused.reason for one in events.quarantine.list()]
 

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from domain import EventStore
-from projections import Projector, Schedules
+from projections import Appointments
 from tests.conftest import Place, own_schema
 from tests.projections.test_queries import ids, project
 from tests.support.builders import as_json, envelope
@@ -86,11 +85,10 @@ def test_what_is_not_projected_yet_is_not_in_the_answer(place: Place) -> None:
 
 def check_as_of(envelopes: list[dict[str, Any]], url: str, schema: str | None = None) -> None:
     """Compares each schedule, at each time of publication, with an independent fold of what was published by then."""
-    with (
-        EventStore.open(url, schema=schema) as events,
-        Projector.open(url, schema=schema) as projector,
-        Schedules.open(url, schema=schema) as schedules,
-    ):
+    with Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
+        projector = appointments.projector
+        schedules = appointments.schedules
         events.append(map(as_json, envelopes))
         projector.catch_up()
         published = {one["id"]: moment(one["createdAt"]) for one in envelopes}

@@ -14,10 +14,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import EventStore
 from domain.appointment import Appointment, current_fold_version
 from domain.errors import InvalidToken, NotInstalled, RebuildFailed, UsageError
-from projections import Changes, Projector, Schedules, rebuild, rollback
+from projections import Appointments, Changes, Schedules
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from projections.queries.cursors import seal
@@ -67,11 +66,10 @@ class Copy:
 
 
 def follow_a_history(url: str, schema: str | None, envelopes: list[dict[str, Any]], steps: list[str]) -> None:
-    with (
-        EventStore.open(url, schema=schema) as events,
-        Projector.open(url, schema=schema) as projector,
-        Schedules.open(url, schema=schema) as schedules,
-    ):
+    with Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
+        projector = appointments.projector
+        schedules = appointments.schedules
         projector.install()
         copies = [
             Copy(schedules, window, **{kind: owner})
@@ -86,10 +84,10 @@ def follow_a_history(url: str, schema: str | None, envelopes: list[dict[str, Any
             elif step == "project":
                 projector.catch_up()
             elif step == "rebuild":
-                rebuild(url, schema=schema, processes=1)
+                appointments.rebuild(processes=1)
             elif step == "rollback":
                 with suppress(RebuildFailed):
-                    rollback(url, schema=schema)
+                    appointments.rollback()
             else:
                 for copy in copies:
                     copy.poll()
@@ -279,7 +277,7 @@ def test_a_new_epoch_ends_the_tokens_before_it_and_no_others(place: Place) -> No
     with pytest.raises(InvalidToken, match=OF_ANOTHER_STORE):
         schedules.changes(talent_id="talent-1", since=before)
     after = schedules.changes(talent_id="talent-1").token
-    rebuild(place.url, schema=place.schema, processes=1)
+    place.appointments().rebuild(processes=1)
     project(place, envelope(2, id="b"))
     assert [one.id for one in schedules.changes(talent_id="talent-1", since=after)] == ["b"]
 

@@ -25,7 +25,7 @@ from domain.event_store import TOPIC
 from domain.identifiers import EventId, Position
 from domain.input.files import open_input
 from domain.storage.memory.database import MemoryDatabase
-from projections import Projector
+from projections import Appointments, Projector
 from projections import projector as projector_module
 from projections.cli.sample import sample_envelopes
 from projections.rows import Side
@@ -38,19 +38,21 @@ SECONDS_MAX = 10
 
 CATCH_UP = """
 import sys
-from projections import Projector
+from projections import Appointments
 from projections.stores.postgres.unit_of_work import PostgresTurn
 from projections.stores.sqlite.unit_of_work import SQLiteTurn
 SQLiteTurn.batch_events = PostgresTurn.batch_events = 20
-with Projector.open(sys.argv[1], schema=sys.argv[2] or None) as one:
+with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
+    one = appointments.projector
     print("ready", flush=True)
     input()
     print(one.catch_up())
 """
 APPEND = """
 import sys
-from domain import EventStore
-with EventStore.open(sys.argv[1], schema=sys.argv[2] or None) as events:
+from projections import Appointments
+with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
+    events = appointments.events
     print(events.append(sys.argv[3:]).position)
 """
 
@@ -413,7 +415,8 @@ def test_a_follower_with_much_to_do_ends_after_a_batch_when_it_is_told(place: Pl
 def test_a_follower_creates_what_is_missing(durable_place: Place) -> None:
     stop = threading.Event()
     end = threading.Timer(0.3, stop.set)
-    with Projector.open(durable_place.url, schema=durable_place.schema) as projector:
+    with Appointments.open(durable_place.url, schema=durable_place.schema) as appointments:
+        projector = appointments.projector
         end.start()
         projector.follow(stop)
         end.join()
@@ -439,8 +442,10 @@ def test_a_follower_goes_on_after_all_its_connections_were_cut(
     postgres_place.projector()
     cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = %s"
     with (
-        Projector.open(f"{postgres_place.url}&application_name={name}", schema=postgres_place.schema) as projector,
-        following(projector),
+        Appointments.open(
+            f"{postgres_place.url}&application_name={name}", schema=postgres_place.schema
+        ) as appointments,
+        following(appointments.projector),
         psycopg.connect(postgres_place.url, autocommit=True) as connection,
     ):
         for number in (1, 2, 3):

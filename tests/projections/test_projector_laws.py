@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain import EventStore
-from projections import Projector, Schedules
+from projections import Appointments, Schedules
 from tests.conftest import Place, own_schema, patch_batches
 from tests.support.builders import as_json
 from tests.support.histories import histories, names
@@ -44,11 +43,9 @@ def deliveries(draw: st.DrawFn) -> Delivery:
 
 
 def deliver(delivery: Delivery, url: str, schema: str | None = None) -> None:
-    with (
-        pytest.MonkeyPatch.context() as patch,
-        EventStore.open(url, schema=schema) as events,
-        Projector.open(url, schema=schema) as projector,
-    ):
+    with pytest.MonkeyPatch.context() as patch, Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
+        projector = appointments.projector
         patch_batches(patch, delivery.batch_events_max)
         for arrival, is_projected in zip(delivery.arrivals, delivery.projected_after, strict=True):
             events.append(map(as_json, arrival))
@@ -59,14 +56,16 @@ def deliver(delivery: Delivery, url: str, schema: str | None = None) -> None:
 
 def check_law(delivery: Delivery, url: str, schema: str | None = None) -> None:
     in_order = f"memory:in-order-{next(_numbers)}"
-    with EventStore.open(in_order), EventStore.open(url, schema=schema):  # which keeps what is in memory
+    with (
+        Appointments.open(in_order),
+        Appointments.open(url, schema=schema) as appointments,
+    ):  # keeps what is in memory
         deliver(delivery, url, schema)
         check_read_models(url, schema, itertools.chain.from_iterable(delivery.arrivals))
         published = sorted(delivery.envelopes, key=lambda one: int(one["id"]))
         deliver(Delivery(published, [published], [True], 1000), in_order)
         assert without_positions(rows_held(url, schema)) == without_positions(rows_held(in_order))
-        with Schedules.open(url, schema=schema) as schedules:
-            check_schedules(schedules, delivery.envelopes)
+        check_schedules(appointments.schedules, delivery.envelopes)
 
 
 def check_schedules(schedules: Schedules, envelopes: list[dict[str, Any]]) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import NotInstalled, RebuildFailed, RebuildRunning, VersionMismatch
-from projections import Progress, verify
+from projections import Progress
 from projections.cli.app import run
 from tests.conftest import Place, own_schema
 from tests.support.builders import envelope
@@ -58,7 +58,7 @@ def test_a_rebuild_of_nothing_serves_nothing(place: Place) -> None:
     report = rebuilt(place)
     assert (report.generation, report.position, report.events, report.appointments) == (2, 0, 0, 0)
     assert (serving(place), len(place.schedules().talent("talent-1"))) == (2, 0)
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
 
 
 def test_a_rebuild_of_one_envelope_equals_what_was_projected(place: Place) -> None:
@@ -146,7 +146,7 @@ def test_what_is_appended_and_projected_during_a_rebuild_is_served_after_it(plac
 
     assert rebuilt(place, progress=appending).position == 6
     assert len(place.schedules().talent("talent-1")) == 6
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
 
 
 def test_a_rollback_catches_the_previous_generation_up_and_can_be_taken_back(place: Place) -> None:
@@ -193,7 +193,7 @@ def everything_that_reads(place: Place) -> list[Callable[[], object]]:
         lambda: schedules.appointment("appointment-1"),
         lambda: schedules.changes(talent_id="talent-1"),
         schedules.talents,
-        lambda: verify(place.url, schema=place.schema),
+        lambda: place.appointments().verify().differences,
     ]
 
 
@@ -257,9 +257,10 @@ def test_older_code_refuses_on_the_command_line_with_one_line(
 OLD_READER = """
 import sys
 from domain.errors import VersionMismatch
-from projections import Schedules, rollback
+from projections import Appointments
 url, schema = sys.argv[1], sys.argv[2] or None
-with Schedules.open(url, schema=schema) as schedules:
+with Appointments.open(url, schema=schema) as appointments:
+    schedules = appointments.schedules
     asked = 0
     while True:
         try:
@@ -271,7 +272,7 @@ with Schedules.open(url, schema=schema) as schedules:
             print("reading", flush=True)
         asked += 1
     input()
-    print(rollback(url, schema=schema), [one.title for one in schedules.talent("talent-1")])
+    print(appointments.rollback(), [one.title for one in schedules.talent("talent-1")])
 """
 
 
@@ -309,7 +310,7 @@ def test_code_of_a_new_version_folds_anew_wherever_it_folds(place: Place, monkey
     assert titles() == ["AFTER"] * 3
     rebuilt(place)
     assert titles() == ["AFTER"] * 3
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
     assert [one.fold_version for one in catalogue(place).generations] == [2, 2]
 
 

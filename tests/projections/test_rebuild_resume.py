@@ -11,7 +11,7 @@ import pytest
 from domain.appointment import FoldedAppointment, fold
 from domain.errors import AppointmentsError, NotInstalled, PoisonEvent
 from domain.identifiers import Generation
-from projections import Progress, verify
+from projections import Progress
 from projections import projector as projector_module
 from projections.cli.app import run
 from tests.conftest import Place
@@ -77,7 +77,7 @@ def test_an_event_that_the_fold_itself_cannot_take_is_poison_too(
     assert position(place, 1) == 3
     monkeypatch.undo()
     assert rebuilt(place).position == 5
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
 
 
 def test_a_poison_event_that_comes_during_a_rebuild_stops_it_and_without_it_the_next_one_ends_well(
@@ -117,7 +117,7 @@ def test_after_a_poison_event_history_may_be_mended_where_it_was_loaded_already(
     mend(place, envelope(10**7, id="0", title="mended"), envelope(10**7 + 1, id="zz"))
     assert rebuilt(place).generation == 3
     assert place.schedules().appointment("0").title == "mended"
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
     assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
     assert caplog.messages == []
 
@@ -134,7 +134,7 @@ def test_an_interrupted_rebuild_begins_anew_and_says_so_when_history_was_changed
     mend(place, envelope(10**7, id="0", title="mended"))
     assert rebuilt(place).generation == 3
     assert place.schedules().appointment("0").title == "mended"
-    assert verify(place.url, schema=place.schema) == []
+    assert place.appointments().verify().differences == []
     [said] = caplog.messages
     assert "differs from history, which was changed since; beginning anew" in said
 

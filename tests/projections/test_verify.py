@@ -12,10 +12,9 @@ import pytest
 
 from domain.errors import StorageError, UsageError
 from domain.identifiers import Generation
-from projections import Difference, DifferencesFound, Progress, rebuild, verify
+from projections import Difference, DifferencesFound, Progress
 from projections.cli import generations as rebuilding
 from projections.cli.app import run
-from projections.rebuilding.verification import verification
 from projections.rows import Side
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -66,7 +65,7 @@ COLUMNS: dict[str, Any] = {
 
 
 def verified(place: Place) -> list[Difference]:
-    return verify(place.url, schema=place.schema)
+    return place.appointments().verify().differences
 
 
 Rows = dict[str, list[tuple[Any, ...]]]
@@ -85,7 +84,7 @@ def found_then_mended(place: Place, rows: Rows) -> list[Difference]:
     """What verify finds; all of it is gone after a rebuild."""
     differences = verified(place)
     assert run(["verify", *place.arguments]) == (1 if differences else 0)
-    assert rebuild(place.url, schema=place.schema, processes=1).position == len(HISTORY)
+    assert place.appointments().rebuild(processes=1).position == len(HISTORY)
     assert verified(place) == []
     assert held(place) == rows
     return differences
@@ -211,7 +210,7 @@ def test_a_damaged_row_that_is_asked_for_or_projected_to_says_what_to_run(
     ):
         with pytest.raises(StorageError, match=r"damaged.*run: appointments rebuild"):
             work()
-    assert rebuild(place.url, schema=place.schema, processes=1).position == 4
+    assert place.appointments().rebuild(processes=1).position == 4
     assert [one.status for one in schedules.talent("talent-1")] == ["DONE"]
     assert rows != held(place)
 
@@ -235,7 +234,7 @@ class _Damaging:
 def test_differences_stop_the_switch_and_the_old_generation_serves(place: Place, rows: Rows, at: At) -> None:
     damaging = _Damaging(place, lambda: change(place, at, generation=2, position=1))
     with pytest.raises(DifferencesFound) as caught:
-        rebuild(place.url, schema=place.schema, processes=1, progress=damaging)
+        place.appointments().rebuild(processes=1, progress=damaging)
     assert where(caught.value.differences) == {(*at, "position")}
     assert (serving(place), held(place)) == (1, rows)
     assert states(place) == {1: "ready", 2: "dropped"}
@@ -283,12 +282,12 @@ def test_a_sample_checks_exactly_so_many_appointments(place: Place) -> None:
     place.projector().catch_up()
     appointments = len(held(place)["appointment"])
     for sample in (1, 20, 100, appointments - 1, appointments, 10_000):
-        found = verification(place.url, schema=place.schema, sample=sample)
+        found = place.appointments().verify(sample=sample)
         assert found == (min(sample, appointments), [])
     assert run(["verify", *place.arguments, "--sample", "5"]) == 0
     for nothing in (0, -1):
         with pytest.raises(UsageError, match="a sample of at least 1 appointment"):
-            verification(place.url, schema=place.schema, sample=nothing)
+            place.appointments().verify(sample=nothing)
 
 
 def test_a_sample_is_chosen_by_chance(memory_place: Place) -> None:
@@ -298,7 +297,12 @@ def test_a_sample_is_chosen_by_chance(memory_place: Place) -> None:
     for one in appointments[::2]:
         remove(memory_place, At("appointment", one[0]))
     found = [
-        {one.appointment_id for one in verify(memory_place.url, sample=20) if one.field == "row"} for _ in range(30)
+        {
+            one.appointment_id
+            for one in memory_place.appointments().verify(sample=20).differences
+            if one.field == "row"
+        }
+        for _ in range(30)
     ]
     assert len({frozenset(one) for one in found}) > 1
     assert set().union(*found) <= {one[0] for one in appointments[::2]}
@@ -307,14 +311,14 @@ def test_a_sample_is_chosen_by_chance(memory_place: Place) -> None:
 def test_a_sample_finds_what_is_wrong_in_it(place: Place, rows: Rows) -> None:
     for at in ROWS:
         remove(place, at)
-    assert where(verify(place.url, schema=place.schema, sample=100)) == {(*at, "row") for at in ROWS}
+    assert where(place.appointments().verify(sample=100).differences) == {(*at, "row") for at in ROWS}
     assert len(rows["appointment"]) == 2
 
 
 def test_of_nothing_nothing_is_wrong(place: Place) -> None:
     place.projector()
-    assert verification(place.url, schema=place.schema) == (0, [])
-    assert verification(place.url, schema=place.schema, sample=3) == (0, [])
+    assert place.appointments().verify() == (0, [])
+    assert place.appointments().verify(sample=3) == (0, [])
 
 
 def test_verify_finds_nothing_wrong_while_envelopes_are_appended_and_followed(place: Place) -> None:

@@ -18,12 +18,11 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
-from domain import EventStore
 from domain.errors import NotInstalled, StorageUnavailable, VersionMismatch
 from domain.identifiers import Position
 from domain.storage.postgres.database import PostgresDatabase
 from domain.storage.postgres.recorder import EVENT_STORE_SQL
-from projections import Schedules, verify
+from projections import Appointments
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from tests.conftest import Place
@@ -189,8 +188,9 @@ def test_a_statement_that_takes_too_long_is_one_clear_line_and_the_next_run_goes
     url = f"{postgres_place.url}&options={quote('-c statement_timeout=300ms')}"
     with (
         psycopg.connect(postgres_place.url) as other,
-        EventStore.open(url, schema=postgres_place.schema) as events,
+        Appointments.open(url, schema=postgres_place.schema) as appointments,
     ):
+        events = appointments.events
         other.execute(f"LOCK TABLE {postgres_place.schema}.stored_events IN EXCLUSIVE MODE")
         with pytest.raises(StorageUnavailable, match="gave up waiting"):
             events.append([as_json(envelope(2))])
@@ -284,7 +284,8 @@ def test_opening_for_queries_runs_no_ddl(postgres_place: Place) -> None:
     url = f"{postgres_place.url}&options={quote('-c default_transaction_read_only=on')}"
     appended(postgres_place, 1)
     postgres_place.projector().catch_up()
-    with Schedules.open(url, schema=postgres_place.schema) as schedules:
+    with Appointments.open(url, schema=postgres_place.schema) as appointments:
+        schedules = appointments.schedules
         assert len(schedules.talent("talent-1")) == 1
         assert len(schedules.talents()) == 1
         assert schedules.appointment("a-1").lag == 0
@@ -292,8 +293,9 @@ def test_opening_for_queries_runs_no_ddl(postgres_place: Place) -> None:
 
 FOLLOWER = """
 import sys, threading
-from projections import Projector
-with Projector.open(sys.argv[1], schema=sys.argv[2]) as projector:
+from projections import Appointments
+with Appointments.open(sys.argv[1], schema=sys.argv[2]) as appointments:
+    projector = appointments.projector
     print("following", flush=True)
     projector.follow(threading.Event())
 """
@@ -321,7 +323,7 @@ def test_of_three_followers_any_two_may_be_killed_and_nothing_is_missed(postgres
             follower.wait()
             if follower.stdout is not None:
                 follower.stdout.close()
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
     assert sum(one.planned + one.done + one.canceled for one in schedules.talents()) > 0
 
 

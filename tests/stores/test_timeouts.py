@@ -15,13 +15,12 @@ from dataclasses import replace
 import psycopg
 import pytest
 
-from domain import EventStore
 from domain.errors import ReadModelBehind, StorageError, StorageUnavailable
 from domain.storage import open_database
 from domain.storage.location import locate
 from domain.storage.sqlite.database import SQLiteDatabase
 from domain.storage.time_limit import time_limit
-from projections import Schedules
+from projections import Appointments
 from projections.cli.app import run
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -89,7 +88,8 @@ def test_every_question_takes_a_timeout(filled_place: Place) -> None:
 
 def test_the_url_says_how_long_a_question_may_take(filled_place: Place, capfd: pytest.CaptureFixture[str]) -> None:
     url = f"{filled_place.url}&timeout=0.2"
-    with Schedules.open(url, schema=filled_place.schema) as schedules:
+    with Appointments.open(url, schema=filled_place.schema) as appointments:
+        schedules = appointments.schedules
         with locked(filled_place, "serving"):
             with pytest.raises(StorageUnavailable, match=r"no answer within 0\.2 s"):
                 schedules.talents()
@@ -138,7 +138,8 @@ def test_a_server_process_that_stops_is_left_behind(monkeypatch: pytest.MonkeyPa
 def test_a_server_that_takes_connections_and_says_nothing_is_given_up() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"postgresql://somebody@127.0.0.1:{silent.getsockname()[1]}/db"
-        with Schedules.open(url) as schedules:
+        with Appointments.open(url) as appointments:
+            schedules = appointments.schedules
             began = time.monotonic()
             with pytest.raises(StorageUnavailable, match="cannot connect"):
                 schedules.talent("talent-1", timeout=0.1)
@@ -169,10 +170,11 @@ def test_a_question_to_sqlite_that_takes_too_long_ends_and_the_next_one_is_answe
 def test_an_append_takes_as_long_as_it_must(filled_place: Place) -> None:
     url = f"{filled_place.url}&timeout=0.1"
     with (
-        EventStore.open(url, schema=filled_place.schema) as events,
+        Appointments.open(url, schema=filled_place.schema) as appointments,
         ThreadPoolExecutor(1) as executor,
         psycopg.connect(filled_place.url, application_name="operator", autocommit=True) as operator,
     ):
+        events = appointments.events
         events.install()
         with psycopg.connect(filled_place.url) as other:
             other.execute(f"LOCK TABLE {filled_place.schema}.stored_events IN SHARE MODE")

@@ -9,6 +9,7 @@ from domain import EventStore
 from domain.appointment import appointment_of
 from domain.storage import open_database
 from domain.storage.location import locate
+from projections import Appointments
 from projections.rows import ScheduleRow, Side, appointment_from, folded_from, milliseconds_of
 from projections.stores import builder_of, store_of
 from tests.support.reference import as_plain, expected_appointment, histories
@@ -45,7 +46,8 @@ def without_positions(rows: dict[Key, Row]) -> dict[Key, Row]:
 def check_read_models(url: str, schema: str | None, arrived: Iterable[dict[str, Any]]) -> None:
     """Asserts that the read models hold exactly the rows of all envelopes that arrived, each at its position."""
     held = {key: _decoded(row) for key, row in rows_held(url, schema).items()}
-    with EventStore.open(url, schema=schema) as events:
+    with Appointments.open(url, schema=schema) as appointments:
+        events = appointments.events
         assert held == _expected_rows(events, arrived)
 
 

@@ -14,7 +14,7 @@ from domain import appointment as appointment_module
 from domain.appointment import FoldedAppointment, Revision
 from domain.envelope import Snapshot
 from domain.identifiers import Generation
-from projections import RebuildReport, Schedules, rebuild, rollback
+from projections import RebuildReport, Schedules
 from projections.stores.memory.generations import MemoryBuilder
 from projections.stores.postgres.generations import PostgresBuilder
 from projections.stores.sqlite.generations import SQLiteBuilder
@@ -26,11 +26,11 @@ PHASES: Final = ["read and fold", "load", "index", "catch up", "verify", "switch
 
 
 def rebuilt(place: Place, **options: Any) -> RebuildReport:
-    return rebuild(place.url, schema=place.schema, **{"processes": 1, **options})
+    return place.appointments().rebuild(**{"processes": 1, **options})
 
 
 def rolled_back(place: Place) -> Generation:
-    return rollback(place.url, schema=place.schema)
+    return place.appointments().rollback()
 
 
 def append(place: Place, *envelopes: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from domain import AppendReport, EventStore
 from domain.identifiers import Position
-from projections import Projector
+from projections import Appointments
 from projections.cli.sample import sample_envelopes
 from tests.conftest import Place
 
@@ -25,12 +25,12 @@ WRITERS = 8
 
 APPENDER = """
 import dataclasses, json, sys
-from domain import EventStore
+from projections import Appointments
 url, schema, path = sys.argv[1:]
-with EventStore.open(url, schema=schema or None) as events:
+with Appointments.open(url, schema=schema or None) as appointments:
     print("ready", flush=True)
     sys.stdin.readline()
-    print(json.dumps(dataclasses.asdict(events.append_file(path))))
+    print(json.dumps(dataclasses.asdict(appointments.events.append_file(path))))
 """
 
 
@@ -182,7 +182,8 @@ def test_whoever_opens_the_same_new_file_at_once_finds_it_made(tmp_path: Path) -
         together = threading.Barrier(6)
 
         def install(url: str = url, together: threading.Barrier = together) -> int:
-            with Projector.open(url) as projector:
+            with Appointments.open(url) as appointments:
+                projector = appointments.projector
                 together.wait(30)
                 return projector.catch_up()
 

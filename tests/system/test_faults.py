@@ -25,7 +25,7 @@ from domain.errors import RebuildRunning, StorageError, StorageUnavailable
 from domain.event_store import TOPIC
 from domain.identifiers import Position
 from domain.storage.sqlite.database import SQLiteDatabase
-from projections import Projector, Schedules, rebuild, rollback, verify
+from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from projections.projector import fold_streams
@@ -63,8 +63,9 @@ def check_everything(place: Place, count: int = EVENTS) -> None:
     """Every row and position is that of the whole sample, and nothing else was stored or refused."""
     arrived = [json.loads(line) for line in sample_envelopes(count)]
     check_read_models(place.url, place.schema, arrived)
-    assert verify(place.url, schema=place.schema) == []
-    with EventStore.open(place.url, schema=place.schema) as events:
+    assert place.appointments().verify().differences == []
+    with Appointments.open(place.url, schema=place.schema) as appointments:
+        events = appointments.events
         assert (events.count(), len(events.quarantine)) == (count, 0)
 
 
@@ -100,7 +101,7 @@ def test_a_disk_that_is_full_ends_the_work_with_one_line_and_space_lets_it_be_co
     assert all("stopped after" in line for line in before)
     assert re.fullmatch(r"appointments: (no space left for the database|the database) .*", last), complaints
     check_file(tmp_path / "appointments.db")
-    assert verify(sqlite_place.url) == []
+    assert sqlite_place.appointments().verify().differences == []
     assert run([*arguments, *sqlite_place.arguments]) == 0
     check_file(tmp_path / "appointments.db")
     check_everything(sqlite_place)
@@ -143,7 +144,7 @@ def test_a_projection_into_a_full_file_moves_nothing_and_goes_on_when_there_is_s
     with pytest.raises(StorageUnavailable, match="no space left"):
         projector.catch_up()
     assert sqlite_place.schedules().stamp().position == 0
-    assert verify(sqlite_place.url) == []
+    assert sqlite_place.appointments().verify().differences == []
     limit_pages(full_file, 10_000)
     projector.catch_up()
     check_everything(sqlite_place)
@@ -158,7 +159,7 @@ def test_a_piece_of_a_rebuild_that_finds_no_space_is_not_loaded_by_half(
     with pytest.raises(StorageUnavailable, match="no space left"):
         builder.load(generation, builder.pieces(generation)[0], fold_streams)
     assert len(builder.pieces(generation)) == 1
-    report = rebuild(sqlite_place.url)
+    report = sqlite_place.appointments().rebuild()
     assert (report.generation, report.events) == (generation, EVENTS)
     check_everything(sqlite_place)
 
@@ -247,7 +248,7 @@ def test_a_server_out_of_connections_is_one_clear_line_and_a_follower_waits_for_
             place.projector().catch_up()
             events.append(lines_of_sample(10))
             stop = threading.Event()
-            projector = place.closing.enter_context(Projector.open(place.url, schema=place.schema))
+            projector = place.closing.enter_context(Appointments.open(place.url, schema=place.schema)).projector
             follower = threading.Thread(target=projector.follow, args=(stop,))
             with hold_every_connection(server):
                 follower.start()
@@ -276,7 +277,8 @@ def hold_every_connection(server: PostgresServer) -> Iterator[None]:
 
 def test_an_append_whose_backend_is_terminated_before_its_commit_leaves_no_trace(postgres_place: Place) -> None:
     url = f"{postgres_place.url}&application_name=writer"
-    with EventStore.open(url, schema=postgres_place.schema) as events:
+    with Appointments.open(url, schema=postgres_place.schema) as appointments:
+        events = appointments.events
         events.append(lines_of_sample(10))
         with (  # noqa: PT012 - it is the end of the block that raises
             pytest.raises(StorageUnavailable, match="run it again"),
@@ -362,11 +364,13 @@ def test_a_connection_cut_at_any_byte_is_one_clear_line_and_running_it_again_com
 
 
 def ingest_and_project(url: str, lines: list[str], *, with_rebuild: bool = False) -> None:
-    with EventStore.open(url, schema="cut") as events, Projector.open(url, schema="cut") as projector:
+    with Appointments.open(url, schema="cut") as appointments:
+        events = appointments.events
+        projector = appointments.projector
         events.append(lines)
         projector.catch_up()
-    if with_rebuild:
-        rebuild(url, schema="cut")
+        if with_rebuild:
+            appointments.rebuild()
 
 
 def test_publication_times_that_go_backwards_change_neither_order_nor_positions(place: Place) -> None:
@@ -395,16 +399,16 @@ def test_when_our_clock_jumped_back_what_came_later_still_comes_later(durable_pl
     assert [one.number for one in events.quarantine.list()] == [1, 2, 3]
     projector = durable_place.projector()
     projector.catch_up()
-    rebuild(durable_place.url, schema=durable_place.schema)
+    durable_place.appointments().rebuild()
     made_tomorrow(durable_place)
-    report = rebuild(durable_place.url, schema=durable_place.schema)
+    report = durable_place.appointments().rebuild()
     assert report.generation == 3
     events.append([as_json(envelope(2, title="after the jump"))])
     projector.catch_up()
     [one] = durable_place.schedules().talent("talent-1")
     assert one.title == "after the jump"
-    assert rollback(durable_place.url, schema=durable_place.schema) == 2
-    assert verify(durable_place.url, schema=durable_place.schema) == []
+    assert durable_place.appointments().rollback() == 2
+    assert durable_place.appointments().verify().differences == []
 
 
 def made_tomorrow(place: Place) -> None:

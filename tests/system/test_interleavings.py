@@ -19,7 +19,7 @@ from domain.event_store import TOPIC
 from domain.identifiers import Generation, Position
 from domain.storage import open_database
 from domain.storage.location import locate
-from projections import Projector, rebuild, rollback, verify
+from projections import Appointments, Projector, RebuildReport
 from projections.projector import project
 from projections.stores import builder_of
 from projections.stores.base import Turn
@@ -65,7 +65,8 @@ def read_all(events: EventStore, after: int = 0) -> list[tuple[int, int]]:
 
 
 def append_named(place: Place, name: str, *event_ids: int) -> int:
-    with EventStore.open(named(place, name), schema=place.schema) as events:
+    with Appointments.open(named(place, name), schema=place.schema) as appointments:
+        events = appointments.events
         return events.append(texts(*event_ids)).appended
 
 
@@ -104,7 +105,7 @@ def test_a_writer_that_stalls_and_then_fails_leaves_a_gap_that_no_reader_falls_i
     assert event_id == 3
     assert position > 2, "the failed writer's positions are not used again"
     assert postgres_place.projector().catch_up() == position
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
 
 
 def test_a_duplicate_that_waits_for_the_first_arrival_is_a_duplicate(postgres_place: Place) -> None:
@@ -130,8 +131,14 @@ def terminate(place: Place, name: str) -> None:
         assert connection.execute(question, (name,)).fetchall() == [(True,)]
 
 
+def rebuild_named(place: Place, name: str) -> RebuildReport:
+    with Appointments.open(named(place, name), schema=place.schema) as appointments:
+        return appointments.rebuild()
+
+
 def catch_up_named(place: Place, name: str, progress: Callable[[int, int], None] | None = None) -> Position:
-    with Projector.open(named(place, name), schema=place.schema) as projector:
+    with Appointments.open(named(place, name), schema=place.schema) as appointments:
+        projector = appointments.projector
         return projector.catch_up(progress=progress)
 
 
@@ -150,7 +157,7 @@ def test_of_two_projectors_at_the_position_row_the_second_goes_on_where_the_firs
     assert (half, second.result()) == (2, head)
     assert seen == [head]
     assert [one.revision for one in postgres_place.schedules().talent("talent-1")] == [1, 1, 1, 1]
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
 
 
 def test_what_a_projector_wrote_without_committing_the_next_does_again(postgres_place: Place) -> None:
@@ -163,7 +170,7 @@ def test_what_a_projector_wrote_without_committing_the_next_does_again(postgres_
         until_blocked(postgres_place, "second")
         raise InterruptedError
     assert second.result() == head
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
 
 
 def test_a_projector_whose_connection_ends_before_its_commit_says_so_and_the_next_does_it_again(
@@ -180,7 +187,7 @@ def test_a_projector_whose_connection_ends_before_its_commit_says_so_and_the_nex
             until_blocked(postgres_place, "second")
             terminate(postgres_place, "first")
         assert second.result() == head
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
 
 
 def test_a_switch_waits_for_the_projector_that_read_the_pointer_and_nothing_of_its_turn_is_lost(
@@ -192,7 +199,7 @@ def test_a_switch_waits_for_the_projector_that_read_the_pointer_and_nothing_of_i
     head = events.append(texts(3, 4)).position
     with beside() as thread, store.turn() as turn:
         assert turn.generation == 1
-        rebuilding = thread.submit(rebuild, named(postgres_place, "rebuild"), schema=postgres_place.schema)
+        rebuilding = thread.submit(rebuild_named, postgres_place, "rebuild")
         until_blocked(postgres_place, "rebuild")
         assert store.catalogue().serving == 1
         assert write_batch(turn, head) == head
@@ -201,7 +208,7 @@ def test_a_switch_waits_for_the_projector_that_read_the_pointer_and_nothing_of_i
     stamp = store.stamp()
     assert (stamp.generation, stamp.position) == (2, head)
     assert len(postgres_place.schedules().talent("talent-1")) == 4
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
 
 
 def test_a_projector_that_waits_for_a_switch_projects_to_the_generation_that_serves_after_it(
@@ -225,7 +232,7 @@ def test_a_projector_that_waits_for_a_switch_projects_to_the_generation_that_ser
     catalogue = store.catalogue()
     assert catalogue.serving == generation
     assert {one.number: one.position for one in catalogue.generations} == {1: 2, generation: head}
-    assert verify(postgres_place.url, schema=postgres_place.schema) == []
+    assert postgres_place.appointments().verify().differences == []
 
 
 def test_a_generation_is_switched_and_dropped_under_a_reader_between_two_pages(place: Place) -> None:
@@ -235,12 +242,13 @@ def test_a_generation_is_switched_and_dropped_under_a_reader_between_two_pages(p
     filters: dict[str, Any] = {"limit": 2}
     found: list[str] = []
     generations = []
-    for disturb in (rebuild, rebuild, rollback, rebuild):
+    appointments = place.appointments()
+    for disturb in (appointments.rebuild, appointments.rebuild, appointments.rollback, appointments.rebuild):
         page = schedules.talent("talent-1", **filters)
         found += [one.id for one in page]
         generations.append(page.generation)
         filters["after"] = page.next
-        disturb(place.url, schema=place.schema)
+        disturb()
     assert found == [f"a-{one:02}" for one in range(1, 8)]
     assert generations == [1, 2, 3, 2]
     assert page.next is None
@@ -254,7 +262,7 @@ def test_what_moves_between_two_pages_is_on_one_of_them_or_none_but_never_on_bot
     projector.catch_up()
     first = schedules.talent("talent-1", limit=2)
     events.append([as_json(envelope(9, id="a-9", startDate="2023-07-10T09:00:00Z")), *texts(8)])
-    rebuild(place.url, schema=place.schema)
+    place.appointments().rebuild()
     second = schedules.talent("talent-1", limit=2, after=first.next)
     assert [one.id for one in [*first, *second]] == ["a-1", "a-2", "a-3", "a-4"]
 
@@ -265,7 +273,8 @@ def test_an_append_between_the_read_and_the_wait_ends_the_wait_at_once(place: Pl
     with events.recorder.waiter() as wait:
         for event_id in (2, 3):
             projector.catch_up()
-            with EventStore.open(place.url, schema=place.schema) as other:
+            with Appointments.open(place.url, schema=place.schema) as appointments:
+                other = appointments.events
                 other.append(texts(event_id))
             assert seconds_of(lambda: wait(threading.Event(), BLOCKED_SECONDS_MAX)) < BLOCKED_SECONDS_MAX / 2
 

@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 
-from projections import verify
 from projections.cli.sample import sample_envelopes
 from tests.conftest import Place
 from tests.support.builders import TALENT, as_json, envelope
@@ -122,7 +121,7 @@ def test_a_rebuild_is_ended_in_one_line_and_the_next_one_completes_it(
     assert (status, complaints) == (128 + number, f"{LINES[number]}\n")
     assert serving(durable_place) == 1
     assert rebuilt(durable_place).generation == serving(durable_place) == 2
-    assert verify(durable_place.url, schema=durable_place.schema) == []
+    assert durable_place.appointments().verify().differences == []
 
 
 def test_a_terminal_that_is_closed_ends_the_command_it_ran(durable_place: Place) -> None:

@@ -11,10 +11,9 @@ from functools import partial
 import psycopg
 import pytest
 
-from domain import EventStore
 from domain.errors import StorageError
 from domain.storage.postgres.database import PostgresDatabase
-from projections import Projector, Schedules, rebuild, verify
+from projections import Appointments
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from projections.stores.postgres.generations import PostgresBuilder
@@ -45,7 +44,8 @@ def test_twelve_threads_that_ask_append_and_project_get_only_right_answers(poole
 
     def ask(number: int) -> list[str]:
         wrong = []
-        with Schedules.open(pooled_place.url, schema=pooled_place.schema) as schedules:
+        with Appointments.open(pooled_place.url, schema=pooled_place.schema) as appointments:
+            schedules = appointments.schedules
             while not feeding.is_set():
                 found = [one.id for one in schedules.talent(f"talent-{number}")]
                 known = schedules.appointment(f"a-{number}").id
@@ -60,17 +60,16 @@ def test_twelve_threads_that_ask_append_and_project_get_only_right_answers(poole
         finally:
             feeding.set()
         assert [answer.result(SECONDS_MAX) for answer in answers] == [[]] * TALENTS
-    assert verify(pooled_place.url, schema=pooled_place.schema) == []
+    assert pooled_place.appointments().verify().differences == []
     assert pooled_place.schedules().stamp().position == events.head()
 
 
 def feed(place: Place) -> None:
     """Appends and projects in turns, through connections of their own."""
     lines = list(sample_envelopes(1000))
-    with (
-        EventStore.open(place.url, schema=place.schema) as events,
-        Projector.open(place.url, schema=place.schema) as projector,
-    ):
+    with Appointments.open(place.url, schema=place.schema) as appointments:
+        events = appointments.events
+        projector = appointments.projector
         for start in range(0, len(lines), 25):
             events.append(lines[start : start + 25])
             projector.catch_up()
@@ -94,15 +93,15 @@ def test_a_rebuild_and_its_parallel_verification_work(pooled_place: Place, monke
     monkeypatch.setattr(PostgresBuilder, "piece_events", 100)  # pieces for several processes
     pooled_place.events().append(sample_envelopes(3000))
     pooled_place.projector().catch_up()
-    assert rebuild(pooled_place.url, schema=pooled_place.schema, processes=2).generation == 2
-    assert verify(pooled_place.url, schema=pooled_place.schema) == []
+    assert pooled_place.appointments().rebuild(processes=2).generation == 2
+    assert pooled_place.appointments().verify().differences == []
 
 
 def test_no_setting_of_ours_reaches_another_client(pooled_place: Place) -> None:
     shown = "SELECT current_setting('plan_cache_mode'), current_setting('idle_in_transaction_session_timeout')"
     pooled_place.events().append(sample_envelopes(10))
     pooled_place.projector().catch_up()
-    rebuild(pooled_place.url, schema=pooled_place.schema, processes=1)
+    pooled_place.appointments().rebuild(processes=1)
     with psycopg.connect(pooled_place.url, autocommit=True, prepare_threshold=None) as other:
         assert {other.execute(shown).fetchone() for _ in range(20)} == {("auto", "0")}
 
@@ -126,8 +125,8 @@ def test_a_pooler_that_takes_no_transactions_is_refused(
             partial(run, ["project", "--db", url]),
         ]
         assert [one() for one in opened] == [2, 2]
-        with pytest.raises(StorageError, match="pool_mode"), Schedules.open(url) as schedules:
-            schedules.count()
+        with pytest.raises(StorageError, match="pool_mode"), Appointments.open(url) as appointments:
+            appointments.schedules.count()
     complaints = capfd.readouterr().err.splitlines()
     assert len(complaints) == 2
     assert all("connect to the server directly" in line for line in complaints)

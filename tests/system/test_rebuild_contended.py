@@ -11,7 +11,7 @@ from urllib.parse import quote
 import psycopg
 import pytest
 
-from projections import Progress, Schedules, drop_old
+from projections import Appointments, Progress, Schedules
 from projections.cli.app import run
 from tests.conftest import Place
 from tests.support.builders import envelope
@@ -36,10 +36,11 @@ EVENTS = 4_000
 # A projector that takes small turns; it says when the first is over.
 PROJECTING = """
 import sys
-from projections import Projector
+from projections import Appointments
 from projections.stores.postgres.unit_of_work import PostgresTurn
 PostgresTurn.batch_events = 20
-with Projector.open(sys.argv[1], schema=sys.argv[2] or None) as projector:
+with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
+    projector = appointments.projector
     sys.stdin.readline()
     turns = []
     projector.catch_up(progress=lambda *reached: turns.append(reached) or len(turns) > 1 or print("busy", flush=True))
@@ -105,7 +106,7 @@ def held_tables(place: Place, *generations: int, mode: str = "ACCESS SHARE") -> 
 def impatient_schedules(place: Place) -> Schedules:
     """They give up where they would have to wait for a lock."""
     url = f"{place.url}&options={quote('-c lock_timeout=100')}"
-    return place.closing.enter_context(Schedules.open(url, schema=place.schema))
+    return place.closing.enter_context(Appointments.open(url, schema=place.schema)).schedules
 
 
 def drop_by_command(place: Place, capfd: pytest.CaptureFixture[str], *options: str) -> tuple[int, str, str]:
@@ -163,7 +164,7 @@ def test_what_is_dropped_by_command_is_neither_a_rebuild_under_way_nor_what_a_ro
     rebuilt(place)
     with pytest.raises(BrokenOffError):
         rebuilt(place, progress=interrupt_at("verify"))
-    assert drop_old(place.url, schema=place.schema) == ((), ())
+    assert place.appointments().drop_old_generations() == ((), ())
     assert states(place) == {1: "ready", 2: "ready", 3: "building"}
     assert run(["rebuild", "--drop-old", "--restart", *place.arguments]) == 2
     assert capsys.readouterr().err.startswith("appointments: --drop-old makes no generation")

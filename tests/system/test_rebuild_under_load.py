@@ -75,11 +75,12 @@ def keep_checking(schedules: Schedules, stop: threading.Event) -> int:
 # Checks until its input ends.
 CHECKING = """
 import sys, threading
-from projections import Schedules
+from projections import Appointments
 from tests.system.test_rebuild_under_load import check_unmixed, keep_checking
 stop = threading.Event()
 threading.Thread(target=lambda: (sys.stdin.read(), stop.set())).start()
-with Schedules.open(sys.argv[1], schema=sys.argv[2] or None) as schedules:
+with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
+    schedules = appointments.schedules
     check_unmixed(schedules)
     print("checking", flush=True)
     print(keep_checking(schedules, stop))
@@ -263,8 +264,9 @@ def test_while_all_work_at_once_every_answer_is_that_of_its_position_and_at_the_
 OLD_READER = """
 import sys
 from domain.errors import VersionMismatch
-from projections import Schedules
-with Schedules.open(sys.argv[1], schema=sys.argv[2] or None) as schedules:
+from projections import Appointments
+with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
+    schedules = appointments.schedules
     for asked in range(10**9):
         try:
             answer = schedules.talent("talent-1")

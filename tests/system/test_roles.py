@@ -12,9 +12,8 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
-from domain import EventStore
 from domain.errors import StorageError
-from projections import Projector, Schedules, rebuild, rollback, verify
+from projections import Appointments
 from projections.cli.app import run
 from tests import ROOT
 from tests.conftest import Place
@@ -28,6 +27,7 @@ class Roles:
 
     def __init__(self, place: Place) -> None:
         self.schema = place.schema or ""
+        self.closing = place.closing
         self._url = place.url
         self._before, self._after = self._statements()
 
@@ -49,12 +49,17 @@ class Roles:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute("SET client_min_messages = warning")
             connection.execute(SQL(self._before))
-            with Projector.open(self.url("projector"), schema=self.schema) as projector:
+            with Appointments.open(self.url("projector"), schema=self.schema) as appointments:
+                projector = appointments.projector
                 projector.install()
             connection.execute(SQL(self._after))
 
+    def open(self, role: str) -> Appointments:
+        """The place as one role sees it, opened until the end of the test."""
+        return self.closing.enter_context(Appointments.open(self.url(role), schema=self.schema))
+
     def url(self, role: str) -> str:
-        """The place as one role sees it."""
+        """The URL of the place as one role sees it."""
         return f"{self._url}&options={quote(f'-c role={self.schema}_{role}')}"
 
     def drop(self) -> None:
@@ -75,35 +80,39 @@ def roles(postgres_place: Place) -> Iterator[Roles]:
 
 
 def append(roles: Roles, *event_ids: int) -> None:
-    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+    with Appointments.open(roles.url("writer"), schema=roles.schema) as appointments:
+        events = appointments.events
         report = events.append([as_json(envelope(one, id=f"a-{one}")) for one in event_ids])
         assert report.appended == len(event_ids)
 
 
 def project(roles: Roles) -> None:
-    with Projector.open(roles.url("projector"), schema=roles.schema) as projector:
+    with Appointments.open(roles.url("projector"), schema=roles.schema) as appointments:
+        projector = appointments.projector
         projector.catch_up()
 
 
 def test_the_writer_appends_and_keeps_the_quarantine_but_does_not_see_a_schedule(roles: Roles) -> None:
     append(roles, 1, 2)
-    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+    with Appointments.open(roles.url("writer"), schema=roles.schema) as appointments:
+        events = appointments.events
         assert events.append([as_json(envelope(1, id="a-1")), b"5", b"6"]).quarantined == 2
         assert events.quarantine.retry([1]).kept == 1
         assert events.quarantine.discard([2]) == 1
-    with Schedules.open(roles.url("writer"), schema=roles.schema) as schedules, pytest.raises(StorageError):
-        schedules.talent("talent-1")
+    with Appointments.open(roles.url("writer"), schema=roles.schema) as appointments, pytest.raises(StorageError):
+        appointments.schedules.talent("talent-1")
     with (
         pytest.raises(StorageError, match="may not"),
-        Projector.open(roles.url("writer"), schema=roles.schema) as one,
+        Appointments.open(roles.url("writer"), schema=roles.schema) as appointments,
     ):
-        one.catch_up()
+        appointments.projector.catch_up()
 
 
 def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(roles: Roles) -> None:
     append(roles, 1, 2)
     project(roles)
-    with Schedules.open(roles.url("reader"), schema=roles.schema) as schedules:
+    with Appointments.open(roles.url("reader"), schema=roles.schema) as appointments:
+        schedules = appointments.schedules
         assert len(schedules.talent("talent-1", at_least=2)) == 2
         assert len(schedules.coach("coach-1", limit=1)) == 1
         assert schedules.appointment("a-1").lag == 0
@@ -117,36 +126,40 @@ def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(
         ):
             with pytest.raises(StorageError, match="may not"):
                 question()
-    with EventStore.open(roles.url("reader"), schema=roles.schema) as events, pytest.raises(StorageError):
-        events.append([as_json(envelope(3))])
+    with Appointments.open(roles.url("reader"), schema=roles.schema) as appointments, pytest.raises(StorageError):
+        appointments.events.append([as_json(envelope(3))])
 
 
 def test_the_history_role_sees_the_past_and_verifies(roles: Roles) -> None:
     append(roles, 1, 2)
     project(roles)
-    with Schedules.open(roles.url("history"), schema=roles.schema) as schedules:
+    with Appointments.open(roles.url("history"), schema=roles.schema) as appointments:
+        schedules = appointments.schedules
         assert len(schedules.history("a-1").revisions) == 1
         assert len(schedules.talent("talent-1", as_of=schedules.history("a-1").revisions[0].at)) == 1
-    assert verify(roles.url("history"), schema=roles.schema) == []
-    with EventStore.open(roles.url("history"), schema=roles.schema) as events, pytest.raises(StorageError):
-        events.append([as_json(envelope(3))])
+        assert appointments.verify().differences == []
+    with Appointments.open(roles.url("history"), schema=roles.schema) as appointments, pytest.raises(StorageError):
+        appointments.events.append([as_json(envelope(3))])
 
 
 def test_the_projector_rebuilds_and_the_reader_sees_each_new_generation(roles: Roles) -> None:
     append(roles, 1, 2)
     project(roles)
+    projector = roles.open("projector")
+    reader = roles.open("reader")
     for expected in (2, 3):
-        assert rebuild(roles.url("projector"), schema=roles.schema).generation == expected
-        with Schedules.open(roles.url("reader"), schema=roles.schema) as schedules:
+        assert projector.rebuild().generation == expected
+        with Appointments.open(roles.url("reader"), schema=roles.schema) as appointments:
+            schedules = appointments.schedules
             assert schedules.talent("talent-1").generation == expected
-    assert rollback(roles.url("projector"), schema=roles.schema) == 2
+    assert projector.rollback() == 2
     with pytest.raises(StorageError, match="may not"):
-        rebuild(roles.url("reader"), schema=roles.schema)
+        reader.rebuild()
 
 
 def test_a_reader_of_a_place_without_an_installation_creates_nothing(roles: Roles) -> None:
-    with Schedules.open(roles.url("reader"), schema="nowhere") as schedules, pytest.raises(StorageError):
-        schedules.talent("talent-1")
+    with Appointments.open(roles.url("reader"), schema="nowhere") as appointments, pytest.raises(StorageError):
+        appointments.schedules.talent("talent-1")
 
 
 Outcome = tuple[int, str, str]
@@ -185,7 +198,8 @@ def test_an_ingestion_by_the_writer_reports_what_it_appended_and_why_nothing_was
 def test_a_retry_by_the_writer_reports_what_it_appended_and_why_nothing_was_projected(
     roles: Roles, command: Callable[..., Outcome]
 ) -> None:
-    with EventStore.open(roles.url("writer"), schema=roles.schema) as events:
+    with Appointments.open(roles.url("writer"), schema=roles.schema) as appointments:
+        events = appointments.events
         events.append([b"5", as_json(envelope(1)).replace(b"PLANNED", b"PLANED"), b"6"])
     assert command("writer", "quarantine", "retry") == (0, "0 accepted, 3 still quarantined\n", "")
     with psycopg.connect(roles.url("writer"), autocommit=True) as connection:

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 
 from domain.errors import VersionMismatch
-from projections import Schedules, rebuild, verify
+from projections import Schedules
 from projections.queries.changes import Change
 from tests import DATA
 from tests.conftest import Ask, Place
@@ -88,9 +88,9 @@ def test_init_brings_tables_of_version_1_up_and_every_answer_is_as_if_they_were_
     assert ask("init")[0] == 0
     check_equal_answers(old_place, memory_place.schedules())
     check_read_models(old_place.url, old_place.schema, envelopes)
-    assert verify(old_place.url, schema=old_place.schema) == []
+    assert old_place.appointments().verify().differences == []
     assert len(old_place.events().quarantine) == 1
-    assert rebuild(old_place.url, schema=old_place.schema, processes=1).generation == 3
+    assert old_place.appointments().rebuild(processes=1).generation == 3
     old_place.events().append([as_json(envelope(9_000_000))])
     assert old_place.projector().catch_up() == 8
     assert len(old_place.schedules().talent("talent-1")) == 1

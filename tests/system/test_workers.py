@@ -15,9 +15,8 @@ import pytest
 
 from domain.errors import StorageError
 from domain.identifiers import Generation, Position
-from projections import DifferencesFound, Progress, rebuild, verify
+from projections import DifferencesFound, Progress
 from projections.rebuilding import workers
-from projections.rebuilding.verification import verification
 from projections.stores.postgres.generations import PostgresBuilder
 from projections.stores.sqlite.generations import SQLiteBuilder
 from tests.conftest import Place
@@ -36,7 +35,7 @@ def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_
     for one in ("appointment-07", "appointment-41"):
         change(postgres_place, At("appointment", one), position=1)
         remove(postgres_place, At("talent_schedule", one, "talent-1"))
-    alone = verification(postgres_place.url, schema=postgres_place.schema)
+    alone = postgres_place.appointments().verify()
     monkeypatch.setattr(PostgresBuilder, "piece_events", 20)
 
     def append_more(done: int, total: int) -> None:
@@ -44,7 +43,7 @@ def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_
         events.append([as_json(envelope(1000 + done, id=f"appointment-{done}"))])
         projector.catch_up()
 
-    shared = verification(postgres_place.url, schema=postgres_place.schema, progress=append_more)
+    shared = postgres_place.appointments().verify(progress=append_more)
     assert shared.checked == alone.checked == 50
     assert len(shared.differences) == 4
     assert sorted(map(str, shared.differences)) == sorted(map(str, alone.differences))
@@ -63,10 +62,10 @@ def test_processes_that_share_a_rebuild_of_a_file_find_what_is_wrong_with_it(
             change(sqlite_place, At("appointment", "appointment-07"), generation=2, position=1)
 
     with pytest.raises(DifferencesFound) as caught:
-        rebuild(sqlite_place.url, processes=2, progress=damage)
+        sqlite_place.appointments().rebuild(processes=2, progress=damage)
     assert where(caught.value.differences) == {("appointment", "appointment-07", None, "position")}
-    assert rebuild(sqlite_place.url, processes=2).position == 200
-    assert verify(sqlite_place.url) == []
+    assert sqlite_place.appointments().rebuild(processes=2).position == 200
+    assert sqlite_place.appointments().verify().differences == []
 
 
 def test_a_view_of_a_file_is_shared_only_while_nobody_changes_what_it_shows(sqlite_place: Place) -> None:
@@ -85,15 +84,14 @@ def test_a_view_of_a_file_is_shared_only_while_nobody_changes_what_it_shows(sqli
 
 SCRIPT = """
 import sys
-from domain import EventStore
-from projections import rebuild
+from projections import Appointments
 from projections.cli.sample import sample_envelopes
 from projections.stores.sqlite.generations import SQLiteBuilder
 
 SQLiteBuilder.piece_events = 50
-with EventStore.open(sys.argv[1]) as events:
-    events.append(sample_envelopes(500))
-print(rebuild(sys.argv[1], processes=2).events)
+with Appointments.open(sys.argv[1]) as appointments:
+    appointments.events.append(sample_envelopes(500))
+    print(appointments.rebuild(processes=2).events)
 """
 
 

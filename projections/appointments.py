@@ -1,0 +1,182 @@
+"""The object that users open: the event store, the projector and the schedules of one installation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+from domain.event_store import EventStore
+from domain.identifiers import Generation, Position
+from domain.storage import open_database
+from domain.storage.location import Location, locate
+from projections.projector import Projector
+from projections.queries.schedules import Schedules
+from projections.rebuilding.old_generations import DroppedGenerations, drop_old
+from projections.rebuilding.rebuild import Progress, RebuildReport, rebuild, rollback
+from projections.rebuilding.verification import Verification, verify
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstallationStatus:
+    """Where an installation stands.
+
+    Attributes:
+        events: how many envelopes are stored.
+        position: the position up to which the serving read models are projected.
+        lag: how many positions the event store is ahead of that.
+        generation: the generation of the read models that serves.
+        appointments: how many appointments it holds.
+        quarantined: how many items wait in the quarantine.
+        unfinished_rebuild: the generation that a running or interrupted rebuild makes, or None.
+    """
+
+    events: int
+    position: Position
+    lag: int
+    generation: Generation
+    appointments: int
+    quarantined: int
+    unfinished_rebuild: Generation | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The document of `appointments status --json`."""
+        return asdict(self)
+
+
+class Appointments:
+    """One installation: `events` to append to, `projector` to project with, `schedules` to ask.
+
+    Opening connects to nothing: connections are made when they are first used, so that a reader needs no right to
+    write. The three share one pool. Safe to use from several threads; after a fork the child makes connections of its
+    own. Close it at the end, or use it as a context manager.
+
+    Attributes:
+        place: where it is, as a URL without a secret.
+        events: the event store.
+        projector: what brings the read models up to the event store.
+        schedules: the questions.
+    """
+
+    def __init__(self, location: Location) -> None:
+        if not isinstance(location, Location):
+            raise TypeError(
+                f"location: expected a Location, found {type(location).__name__}; "
+                "to open a URL: Appointments.open(url)"
+            )
+        self._location = location
+        self._database = open_database(location)
+        self.place: Final = self._database.place
+        self.events = EventStore(self._database)
+        self.projector = Projector(self._database)
+        self.schedules = Schedules(self._database)
+
+    @classmethod
+    def open(cls, url: str | None = None, *, schema: str | None = None) -> Self:
+        """Opens the installation at a URL, without creating anything; the README lists the forms of a URL.
+
+        Args:
+            url: without it the environment's `APPOINTMENTS_DB`, else `sqlite:///appointments.db`.
+            schema: the PostgreSQL schema; without it the environment's `APPOINTMENTS_SCHEMA`, else `appointments`.
+
+        Raises:
+            UsageError: the URL or the schema is of no known form.
+        """
+        return cls(locate(url, schema=schema))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} at {self.place}>"
+
+    def close(self) -> None:
+        """Gives back every connection; harmless when repeated."""
+        self._database.close()
+
+    def install(self) -> None:
+        """Creates the tables that are missing; harmless when none is.
+
+        Raises:
+            StorageError: the database cannot be used, or the role may not create tables.
+        """
+        self.projector.install()
+
+    def status(self) -> InstallationStatus:
+        """Positions, lag and counts, each asked for one after the other.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        stamp = self.schedules.stamp()
+        return InstallationStatus(
+            events=self.events.count(),
+            position=stamp.position,
+            lag=stamp.lag,
+            generation=stamp.generation,
+            appointments=self.schedules.count(),
+            quarantined=len(self.events.quarantine),
+            unfinished_rebuild=self.schedules.unfinished_rebuild(),
+        )
+
+    def rebuild(
+        self,
+        *,
+        restart: bool = False,
+        processes: int | None = None,
+        progress: Callable[[Progress], None] | None = None,
+    ) -> RebuildReport:
+        """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
+
+        Args:
+            restart: begin anew where an unfinished rebuild could be resumed.
+            processes: how many processes load and verify at once; as many as there are cores unless given.
+            progress: told how far each phase is.
+
+        Raises:
+            RebuildRunning: another one is under way.
+            DifferencesFound: the new generation does not equal history.
+            PoisonEvent: a stored event cannot be folded.
+            VersionMismatch: newer code made a generation here; older code must not drop or replace it.
+            StorageError: the database cannot be used. Whatever is raised, the old generation serves.
+        """
+        return rebuild(self._database, self._location, restart=restart, processes=processes, progress=progress)
+
+    def verify(
+        self, *, sample: int | None = None, progress: Callable[[int, int], None] | None = None
+    ) -> Verification:
+        """Compares the serving read models with a fold of history.
+
+        Args:
+            sample: check only this many appointments, chosen by chance.
+            progress: told the number of appointments checked and how many there are.
+
+        Raises:
+            VersionMismatch: they were made by another version of the fold.
+            StorageError: the database cannot be used.
+        """
+        return verify(self._database, self._location, sample=sample, progress=progress)
+
+    def rollback(self) -> Generation:
+        """Catches the previous generation up and lets readers see it again; returns its number.
+
+        Raises:
+            RebuildFailed: there is no previous generation.
+            VersionMismatch: it was made by another version of the fold; code of that version can roll back to it.
+            RebuildRunning: a rebuild is under way.
+        """
+        return rollback(self._database)
+
+    def drop_old_generations(self) -> DroppedGenerations:
+        """Drops the tables of old generations that a rebuild had to keep because somebody else held them.
+
+        Raises:
+            RebuildRunning: a rebuild is under way; it does this itself at its end.
+        """
+        return drop_old(self._database)
