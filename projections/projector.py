@@ -19,7 +19,7 @@ from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
-from projections.stores.base import Turn
+from projections.stores.base import UnitOfWork
 
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 60.0
@@ -119,32 +119,32 @@ class Projector:
         self, goal: Position, progress: Callable[[Position, Position], None] | None, stop: Event | None
     ) -> Position:
         while True:
-            position, is_done = self._take_turn(goal)
+            position, is_done = self._project_batch(goal)
             if progress is not None:
                 progress(position, goal)
             if is_done or (stop is not None and stop.is_set()):
                 return position
 
-    def _take_turn(self, goal: Position) -> tuple[Position, bool]:
+    def _project_batch(self, goal: Position) -> tuple[Position, bool]:
         """Projects one batch; returns the position reached and whether nothing is left up to the goal."""
-        with self._store.turn(self._generation) as turn:
-            check_fold_version(turn.fold_version)
-            if turn.position >= goal:
-                return turn.position, True
-            batch = turn.read(upto=goal, limit=turn.batch_events)
+        with self._store.unit_of_work(self._generation) as work:
+            check_fold_version(work.fold_version)
+            if work.position >= goal:
+                return work.position, True
+            batch = work.read(upto=goal, limit=work.batch_events)
             if not batch:
-                return turn.position, True
+                return work.position, True
             reached = batch[-1].position
-            turn.write(project(turn, batch), reached)
+            work.write(project(work, batch), reached)
         return reached, reached >= goal
 
 
-def project(turn: Turn, batch: Sequence[StoredEnvelope]) -> Rows:
+def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:
     """The rows that a batch changes."""
     changes: dict[AppointmentId, list[StoredEnvelope]] = {}
     for stored in batch:
         changes.setdefault(stored.appointment_id, []).append(stored)
-    known = {row.appointment_id: folded_from(row.body) for row in turn.appointments(list(changes))}
+    known = {row.appointment_id: folded_from(row.body) for row in work.appointments(list(changes))}
     folded_appointments = []
     for appointment_id, stored_envelopes in changes.items():
         after = _folded(known.get(appointment_id), stored_envelopes)

@@ -21,9 +21,9 @@ from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.stores import store_of
 from projections.stores.base import Store
-from projections.stores.memory.store import MemoryTurn
-from projections.stores.postgres.unit_of_work import PostgresTurn
-from projections.stores.sqlite.unit_of_work import SQLiteTurn
+from projections.stores.memory.store import MemoryUnitOfWork
+from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
+from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
 from tests.support.pooler import PGBOUNCER
 from tests.support.postgres_server import PostgresServer, postgres_server
 
@@ -217,9 +217,9 @@ def durable_place(request: pytest.FixtureRequest) -> Place:
 
 
 def patch_batches(patch: pytest.MonkeyPatch, events: int) -> None:
-    """Lets projectors take so many envelopes in one turn."""
-    for turn in (MemoryTurn, SQLiteTurn, PostgresTurn):
-        patch.setattr(turn, "batch_events", events)
+    """Lets projectors take so many envelopes in one unit of work."""
+    for unit_of_work in (MemoryUnitOfWork, SQLiteUnitOfWork, PostgresUnitOfWork):
+        patch.setattr(unit_of_work, "batch_events", events)
 
 
 @pytest.fixture

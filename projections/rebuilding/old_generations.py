@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 from domain.identifiers import Generation
 from domain.storage import Database
-from projections.stores import builder_of, store_of
+from projections.stores import generations_of, store_of
 from projections.stores.base import GenerationState
-from projections.stores.generations import Builder
+from projections.stores.generations import Generations
 
 
 class DroppedGenerations(NamedTuple):
@@ -27,12 +27,12 @@ def drop_old(database: Database) -> DroppedGenerations:
         RebuildRunning: a rebuild is under way; it does this itself at its end.
     """
     store_of(database).catalogue()
-    builder = builder_of(database)
-    with builder.rebuilding():
-        return drop_superseded(database, builder)
+    generations = generations_of(database)
+    with generations.rebuilding():
+        return drop_superseded(database, generations)
 
 
-def drop_superseded(database: Database, builder: Builder) -> DroppedGenerations:
+def drop_superseded(database: Database, generations: Generations) -> DroppedGenerations:
     """Drops every generation but the serving one, the one before, and one that is being built."""
     catalogue = store_of(database).catalogue()
     old = [
@@ -41,5 +41,5 @@ def drop_superseded(database: Database, builder: Builder) -> DroppedGenerations:
         if info.number not in (catalogue.serving, catalogue.previous)
         and info.state in (GenerationState.READY, GenerationState.RETIRED)
     ]
-    dropped = tuple(number for number in old if builder.drop(number))
+    dropped = tuple(number for number in old if generations.drop(number))
     return DroppedGenerations(dropped, tuple(number for number in old if number not in dropped))

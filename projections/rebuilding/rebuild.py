@@ -20,9 +20,9 @@ from projections.projector import Projector, check_not_newer, fold_streams, proj
 from projections.rebuilding.old_generations import drop_superseded
 from projections.rebuilding.verification import Difference, check
 from projections.rebuilding.workers import Workers
-from projections.stores import builder_of, store_of
+from projections.stores import generations_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
-from projections.stores.generations import Builder, Loaded, Piece, pieces_up_to
+from projections.stores.generations import Generations, Loaded, Partition, partitions_up_to
 
 PHASES: Final = ("read and fold", "load", "index", "catch up", "verify", "switch")
 
@@ -101,10 +101,10 @@ def rebuild(
     """Makes, verifies and switches to a new generation; see `Appointments.rebuild`."""
     restart, processes = flag("restart", restart), optional(positive_number, "processes", processes)
     _install(database)
-    builder = builder_of(database)
-    with builder.rebuilding() as check_alone:
-        run = _Run(database, builder, location, processes, _Watch(progress), check_alone)
-        unfinished = _unfinished(database, builder, restart=restart)
+    generations = generations_of(database)
+    with generations.rebuilding() as check_alone:
+        run = _Run(database, generations, location, processes, _Watch(progress), check_alone)
+        unfinished = _unfinished(database, generations, restart=restart)
         if unfinished is not None:
             try:
                 return run.complete(*unfinished)
@@ -115,7 +115,7 @@ def rebuild(
                     error.differences[0],
                 )
         upto = EventStore(database).head()
-        return run.complete(builder.begin(pieces_up_to(builder, upto)), upto)
+        return run.complete(generations.begin(partitions_up_to(generations, upto)), upto)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class _Run:
     """What a rebuild works with."""
 
     database: Database
-    builder: Builder
+    generations: Generations
     location: Location
     processes: int | None
     watch: _Watch
@@ -134,23 +134,23 @@ class _Run:
         try:
             return self._complete(generation, upto)
         except PoisonEvent as error:
-            self.builder.drop(generation)
+            self.generations.drop(generation)
             error.add_note("the next rebuild begins anew")
             raise
 
     def _complete(self, generation: Generation, upto: Position) -> RebuildReport:
-        began, builder, watch = time.perf_counter(), self.builder, self.watch
+        began, generations, watch = time.perf_counter(), self.generations, self.watch
         with closing(Workers(self.location, self.processes)) as workers:
-            loaded = _load(self.database, builder, workers, generation, watch)
+            loaded = _load(self.database, generations, workers, generation, watch)
             self.check_alone()
             with watch.timing("index"):
                 watch.show("index", 0, 1)
-                builder.make_keys(generation)
+                generations.make_keys(generation)
                 watch.show("index", 1, 1)
-            builder.finish(generation, upto)
-            position = _make_ready(self.database, builder, workers, generation, watch, self.check_alone)
+            generations.finish(generation, upto)
+            position = _make_ready(self.database, generations, workers, generation, watch, self.check_alone)
             self.check_alone()
-        kept = drop_superseded(self.database, builder).kept
+        kept = drop_superseded(self.database, generations).kept
         seconds = time.perf_counter() - began
         return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
 
@@ -158,11 +158,11 @@ class _Run:
 def rollback(database: Database) -> Generation:
     """Switches back to the previous generation, caught up; see `Appointments.rollback`."""
     _previous(store_of(database).catalogue())
-    builder = builder_of(database)
-    with builder.rebuilding() as check_alone:
+    generations = generations_of(database)
+    with generations.rebuilding() as check_alone:
         previous = _previous(store_of(database).catalogue())
         _project_to_head(database, previous.number, _Watch(None))
-        _switch(builder, previous.number, check_alone)
+        _switch(generations, previous.number, check_alone)
         return previous.number
 
 
@@ -192,49 +192,52 @@ def _check_nothing_newer(generations: Iterable[GenerationInfo]) -> None:
             check_not_newer(info.fold_version)
 
 
-def _unfinished(database: Database, builder: Builder, *, restart: bool) -> tuple[Generation, Position] | None:
+def _unfinished(database: Database, generations: Generations, *, restart: bool) -> tuple[Generation, Position] | None:
     """A generation to go on with, and the position its load ends at; what cannot be gone on with is dropped."""
-    generations = store_of(database).catalogue().generations
-    _check_nothing_newer(generations)
-    for info in (one for one in generations if one.state is GenerationState.BUILDING):
-        upto = builder.upto(info.number)
+    known = store_of(database).catalogue().generations
+    _check_nothing_newer(known)
+    for info in (one for one in known if one.state is GenerationState.BUILDING):
+        upto = generations.upto(info.number)
         if upto is not None and info.fold_version == current_fold_version() and not restart:
             return info.number, upto
-        builder.drop(info.number)
+        generations.drop(info.number)
     return None
 
 
-def _load(database: Database, builder: Builder, workers: Workers, generation: Generation, watch: _Watch) -> Loaded:
-    """Loads every piece that is not loaded yet."""
+def _load(
+    database: Database, generations: Generations, workers: Workers, generation: Generation, watch: _Watch
+) -> Loaded:
+    """Loads every partition that is not loaded yet."""
     total = EventStore(database).head()
     sum_of = Loaded(0, 0, 0.0, 0.0)
     watch.show("read and fold", 0, total)
-    with closing(_loaded(builder, workers, generation)) as loading:
+    with closing(_loaded(generations, workers, generation)) as loading:
         for loaded in loading:
             sum_of = sum_of.plus(loaded)
             watch.seconds["read and fold"], watch.seconds["load"] = sum_of.folding_seconds, sum_of.loading_seconds
             watch.show("read and fold", sum_of.events, total)
             watch.show("load", sum_of.events, total)
     for phase in ("read and fold", "load"):
-        watch.show(phase, total, total)  # positions have gaps, and pieces of an interrupted rebuild are not counted
+        # Positions have gaps, and partitions that an interrupted rebuild loaded are not counted.
+        watch.show(phase, total, total)
     return sum_of
 
 
-def _loaded(builder: Builder, workers: Workers, generation: Generation) -> Generator[Loaded, None, None]:
-    pieces = builder.pieces(generation)
-    if not workers.are_worth(pieces):
-        return (load_piece(builder, generation, piece) for piece in pieces)
-    return workers.run(load_piece, [(generation, piece) for piece in pieces])
+def _loaded(generations: Generations, workers: Workers, generation: Generation) -> Generator[Loaded, None, None]:
+    partitions = generations.partitions(generation)
+    if not workers.are_worth(partitions):
+        return (load_partition(generations, generation, partition) for partition in partitions)
+    return workers.run(load_partition, [(generation, partition) for partition in partitions])
 
 
-def load_piece(builder: Builder, generation: Generation, piece: Piece) -> Loaded:
-    """Folds and loads one piece of history; one that is loaded already stays as it is."""
-    return builder.load(generation, piece, fold_streams)
+def load_partition(generations: Generations, generation: Generation, partition: Partition) -> Loaded:
+    """Folds and loads one partition of history; one that is loaded already stays as it is."""
+    return generations.load(generation, partition, fold_streams)
 
 
 def _make_ready(
     database: Database,
-    builder: Builder,
+    generations: Generations,
     workers: Workers,
     generation: Generation,
     watch: _Watch,
@@ -244,15 +247,15 @@ def _make_ready(
     _project_to_head(database, generation, watch)
     with watch.timing("verify"):
         checked = check(
-            builder, generation, workers=workers, progress=lambda done, total: watch.show("verify", done, total)
+            generations, generation, workers=workers, progress=lambda done, total: watch.show("verify", done, total)
         )
     if checked.differences:
-        builder.drop(generation)
+        generations.drop(generation)
         raise DifferencesFound(checked.differences)
     _project_to_head(database, generation, watch)
     with watch.timing("switch"):
         watch.show("switch", 0, 1)
-        position = _switch(builder, generation, check_alone)
+        position = _switch(generations, generation, check_alone)
         watch.show("switch", 1, 1)
     return position
 
@@ -264,13 +267,13 @@ def _project_to_head(database: Database, generation: Generation, watch: _Watch) 
         )
 
 
-def _switch(builder: Builder, generation: Generation, check_alone: Callable[[], None]) -> Position:
+def _switch(generations: Generations, generation: Generation, check_alone: Callable[[], None]) -> Position:
     """Switches readers at a position no lower than the serving one's, in one transaction."""
-    with builder.switching(generation) as turn:
+    with generations.switching(generation) as work:
         check_alone()  # from here on a restart of the server would break off the switch as well
-        while turn.position < turn.serving_position:
-            batch = turn.read(upto=turn.serving_position, limit=turn.batch_events)
+        while work.position < work.serving_position:
+            batch = work.read(upto=work.serving_position, limit=work.batch_events)
             if not batch:  # the serving position is damaged: nothing is stored there
                 break
-            turn.write(project(turn, batch), batch[-1].position)
-        return turn.position
+            work.write(project(work, batch), batch[-1].position)
+        return work.position

@@ -20,8 +20,8 @@ from domain.storage.location import Location
 from projections.projector import check_fold_version, fold_streams
 from projections.rebuilding.workers import Workers
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores import builder_of, store_of
-from projections.stores.generations import Builder, Piece, Snapshot, pieces_up_to
+from projections.stores import generations_of, store_of
+from projections.stores.generations import Generations, Partition, Snapshot, partitions_up_to
 
 DIFFERENCES_MAX: Final = 1000
 """A verification stops after so many: the generation is beyond doubt wrong, and memory is bounded."""
@@ -77,11 +77,11 @@ def verify(
     stamp = store_of(database).stamp()
     check_fold_version(stamp.fold_version)
     with closing(Workers(location)) as workers:
-        return check(builder_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
+        return check(generations_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
 
 
 def check(
-    builder: Builder,
+    generations: Generations,
     generation: Generation,
     *,
     workers: Workers,
@@ -89,11 +89,11 @@ def check(
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
     """Checks one generation in one snapshot. `progress` is told the appointments checked and how many there are."""
-    with builder.snapshot(generation) as snapshot:
+    with generations.snapshot(generation) as snapshot:
         counts = snapshot.counts()
         total = counts[0] if sample is None else min(sample, counts[0])
         checked = _Part(0, (0, 0, 0), _position_differences(snapshot))
-        with closing(_parts(builder, generation, snapshot, workers, sample)) as parts:
+        with closing(_parts(generations, generation, snapshot, workers, sample)) as parts:
             for part in parts:
                 checked = checked.plus(part)
                 if progress is not None:
@@ -124,26 +124,26 @@ class _Part(NamedTuple):
 
 
 def _parts(
-    builder: Builder, generation: Generation, snapshot: Snapshot, workers: Workers, sample: int | None
+    generations: Generations, generation: Generation, snapshot: Snapshot, workers: Workers, sample: int | None
 ) -> Generator[_Part, None, None]:
     """Checks part by part: here, or shared among the workers where they can see this very snapshot."""
     if sample is not None:
         yield from _checked(snapshot, _sampled(snapshot, sample))
         return
-    pieces = pieces_up_to(builder, min(snapshot.position, snapshot.head))
-    token = snapshot.share() if workers.are_worth(pieces) else None
+    partitions = partitions_up_to(generations, min(snapshot.position, snapshot.head))
+    token = snapshot.share() if workers.are_worth(partitions) else None
     if token is None:
-        for piece in pieces:
-            yield from _checked(snapshot, snapshot.streams(piece))
+        for partition in partitions:
+            yield from _checked(snapshot, snapshot.streams(partition))
         return
-    yield from workers.run(check_piece, [(generation, token, piece) for piece in pieces])
+    yield from workers.run(check_partition, [(generation, token, partition) for partition in partitions])
 
 
-def check_piece(builder: Builder, generation: Generation, token: str, piece: Piece) -> _Part:
-    """Checks one piece of history in the snapshot of the given token."""
+def check_partition(generations: Generations, generation: Generation, token: str, partition: Partition) -> _Part:
+    """Checks one partition of history in the snapshot of the given token."""
     checked = _Part(0, (0, 0, 0), [])
-    with builder.snapshot(generation, token=token) as snapshot:
-        for part in _checked(snapshot, snapshot.streams(piece)):
+    with generations.snapshot(generation, token=token) as snapshot:
+        for part in _checked(snapshot, snapshot.streams(partition)):
             checked = checked.plus(part)
             if checked.is_beyond_doubt:
                 break

@@ -1,4 +1,4 @@
-"""The processes that share the pieces of a rebuild and of a verification."""
+"""The processes that share the partitions of a rebuild and of a verification."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from typing import Any, Final, TypeVar
 from domain.errors import RebuildFailed
 from domain.storage import open_database
 from domain.storage.location import Location
-from projections.stores import builder_of
-from projections.stores.generations import Builder
+from projections.stores import generations_of
+from projections.stores.generations import Generations
 
 Result = TypeVar("Result")
 
-_PIECES_MIN: Final = 4
-"""Fewer pieces are done before a process has started."""
+_PARTITIONS_MIN: Final = 4
+"""Fewer partitions are done before a process has started."""
 
 _BEGIN: Final = """
 import pickle, signal, sys
@@ -50,19 +50,21 @@ class Workers:
         self._free: SimpleQueue[_Process] = SimpleQueue()
         self._threads = ThreadPoolExecutor(self._count)
 
-    def are_worth(self, pieces: Sequence[object]) -> bool:
+    def are_worth(self, partitions: Sequence[object]) -> bool:
         """Whether there is work for several; else the calling process does it itself, and `run` is not for use."""
-        return self._count > 1 and len(pieces) >= _PIECES_MIN
+        return self._count > 1 and len(partitions) >= _PARTITIONS_MIN
 
-    def run(self, work: Callable[..., Result], pieces: Sequence[tuple[object, ...]]) -> Generator[Result, None, None]:
-        """Calls the function with a builder and the arguments of each piece; results come in any order.
+    def run(
+        self, work: Callable[..., Result], partitions: Sequence[tuple[object, ...]]
+    ) -> Generator[Result, None, None]:
+        """Calls the function with `Generations` and the arguments of each partition; results come in any order.
 
-        What a piece raises is raised here, and no further piece begins.
+        What a partition raises is raised here, and no further partition begins.
         """
         while len(self._processes) < self._count:
             self._processes.append(_Process(self._location))
             self._free.put(self._processes[-1])
-        futures: list[Future[Result]] = [self._threads.submit(self._do, work, piece) for piece in pieces]
+        futures: list[Future[Result]] = [self._threads.submit(self._do, work, partition) for partition in partitions]
         try:
             for future in as_completed(futures):
                 yield future.result()
@@ -71,7 +73,7 @@ class Workers:
                 future.cancel()
 
     def close(self) -> None:
-        """Ends the processes, each after the piece it is at."""
+        """Ends the processes, each after the partition it is at."""
         self._threads.shutdown()
         for process in self._processes:
             process.close()
@@ -131,18 +133,18 @@ def serve() -> None:
     with suppress(EOFError, BrokenPipeError):
         database = open_database(pickle.load(source))  # noqa: S301 - from the process that started this one
         with closing(database):
-            builder = builder_of(database)
-            gc.freeze()  # a piece makes many values and no cycles: looking for them took an eighth of the time
+            generations = generations_of(database)
+            gc.freeze()  # a partition makes many values and no cycles: looking for them took an eighth of the time
             gc.set_threshold(200_000, 50, 50)
             while True:
                 work, arguments = pickle.load(source)  # noqa: S301 - the same
-                _send(target, _answer(work, builder, arguments))
+                _send(target, _answer(work, generations, arguments))
 
 
-def _answer(work: Callable[..., Any], builder: Builder, arguments: tuple[object, ...]) -> tuple[bool, Any]:
+def _answer(work: Callable[..., Any], generations: Generations, arguments: tuple[object, ...]) -> tuple[bool, Any]:
     """Whether the work was done, and what it gave or raised."""
     try:
-        return True, work(builder, *arguments)
+        return True, work(generations, *arguments)
     except Exception as error:  # noqa: BLE001 - raised again by the caller
         return False, error
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.storage import Database
 from projections.stores.base import Store
-from projections.stores.generations import Builder
+from projections.stores.generations import Generations
 
 
 def store_of(database: Database) -> Store:
@@ -27,21 +27,21 @@ def store_of(database: Database) -> Store:
     return PostgresStore(database)
 
 
-def builder_of(database: Database) -> Builder:
+def generations_of(database: Database) -> Generations:
     """What makes generations of the read models in an opened database."""
     from domain.storage.memory.database import MemoryDatabase
     from domain.storage.sqlite.database import SQLiteDatabase
 
     if isinstance(database, MemoryDatabase):
-        from projections.stores.memory.generations import MemoryBuilder
+        from projections.stores.memory.generations import MemoryGenerations
 
-        return MemoryBuilder(database)
+        return MemoryGenerations(database)
     if isinstance(database, SQLiteDatabase):
-        from projections.stores.sqlite.generations import SQLiteBuilder
+        from projections.stores.sqlite.generations import SQLiteGenerations
 
-        return SQLiteBuilder(database)
+        return SQLiteGenerations(database)
     from domain.storage.postgres.database import PostgresDatabase
-    from projections.stores.postgres.generations import PostgresBuilder
+    from projections.stores.postgres.generations import PostgresGenerations
 
     assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
-    return PostgresBuilder(database)
+    return PostgresGenerations(database)

@@ -1,4 +1,4 @@
-"""The contract of the read models' adapters: generations, turns of projectors, and the questions.
+"""The contract of the read models' adapters: generations, units of work of projectors, and queries.
 
 A generation is one complete set of three tables. One of them serves: the pointer says which. Every answer comes
 from one snapshot: rows, pointer and position belong together.
@@ -148,11 +148,11 @@ class Catalogue:
     generations: tuple[GenerationInfo, ...]
 
 
-class Turn(Protocol):
-    """A projector's turn at one generation. While it is open no other projector has one there."""
+class UnitOfWork(Protocol):
+    """One batch of a projector at one generation. While it is open no other projector has one there."""
 
     batch_events: int
-    """How many envelopes a projector takes in one turn at most."""
+    """How many envelopes one batch has at most."""
     generation: Generation
     fold_version: int
     position: Position
@@ -184,8 +184,10 @@ class Store(Protocol):
     def catalogue(self) -> Catalogue:
         """The generations."""
 
-    def turn(self, generation: Generation | None = None) -> AbstractContextManager[Turn]:
-        """Waits for the turn at a generation (without a number: at the one that serves then, held in place).
+    def unit_of_work(self, generation: Generation | None = None) -> AbstractContextManager[UnitOfWork]:
+        """Opens a unit of work at a generation, as soon as nobody else has one open there.
+
+        Without a number: at the generation that serves then, which stays the serving one until the end.
 
         What the block wrote is committed at its end together with the position, or not at all when it raises.
         """

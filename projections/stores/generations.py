@@ -11,17 +11,17 @@ from typing import Final, NamedTuple, Protocol
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from projections.rows import Rows
-from projections.stores.base import Turn
+from projections.stores.base import UnitOfWork
 
 TABLES: Final = ("appointment", "talent_schedule", "coach_schedule")
 """The read models; the names of their tables end in the number of the generation."""
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """One idempotent piece of a rebuild: the appointments whose ids are in a range, in the database's own order.
+class Partition:
+    """One idempotent partition of a rebuild: the appointments whose ids are in a range, in the database's own order.
 
-    The pieces of a generation cover every id once. Loading one again, after it was loaded, does nothing: this is
+    The partitions of a generation cover every id once. Loading one again, after it was loaded, does nothing: this is
     where several machines would each take theirs.
 
     Attributes:
@@ -36,23 +36,23 @@ class Piece:
     upto: Position
 
 
-def pieces_of(boundaries: Sequence[AppointmentId], upto: Position) -> list[Piece]:
-    """The pieces between boundaries, which are distinct and in the database's own order."""
+def partitions_of(boundaries: Sequence[AppointmentId], upto: Position) -> list[Partition]:
+    """The partitions between boundaries, which are distinct and in the database's own order."""
     edges = [None, *boundaries, None]
-    return [Piece(number, *edge, upto) for number, edge in enumerate(pairwise(edges), start=1)]
+    return [Partition(number, *edge, upto) for number, edge in enumerate(pairwise(edges), start=1)]
 
 
-def pieces_up_to(builder: Builder, upto: Position) -> list[Piece]:
-    """History up to a position, in pieces of about equal size: the one place that cuts it."""
-    return pieces_of(builder.boundaries(upto // builder.piece_events, upto), upto)
+def partitions_up_to(generations: Generations, upto: Position) -> list[Partition]:
+    """History up to a position, in partitions of about equal size: the one place that cuts it."""
+    return partitions_of(generations.boundaries(upto // generations.partition_events, upto), upto)
 
 
-_SAMPLES_PER_PIECE: Final = 30
+_SAMPLES_PER_PARTITION: Final = 30
 
 
 def sample_positions(count: int, upto: Position) -> list[int]:
-    """Positions all over history, enough to find boundaries of about equal pieces."""
-    samples = min(upto, count * _SAMPLES_PER_PIECE)
+    """Positions all over history, enough to find boundaries of about equal partitions."""
+    samples = min(upto, count * _SAMPLES_PER_PARTITION)
     return sorted({1 + upto * number // samples for number in range(samples)}) if samples else []
 
 
@@ -63,7 +63,7 @@ def quantiles(ids: Sequence[AppointmentId], count: int) -> list[AppointmentId]:
 
 
 class Loaded(NamedTuple):
-    """What loading a piece did, and how long each half of it took in seconds."""
+    """What loading a partition did, and how long each half of it took in seconds."""
 
     events: int
     appointments: int
@@ -84,8 +84,8 @@ Fold = Callable[[Iterator[StoredEnvelope]], tuple[Rows, int]]
 """Rows, and the number of envelopes they were made of, from envelopes that come stream by stream."""
 
 
-class SwitchTurn(Turn, Protocol):
-    """A turn at the generation that is going to serve, while nobody projects to the one that serves."""
+class Switch(UnitOfWork, Protocol):
+    """A unit of work at the generation that is going to serve, while nobody projects to the one that serves."""
 
     serving_position: Position
 
@@ -99,7 +99,7 @@ class Snapshot(Protocol):
     def share(self) -> str | None:
         """A token by which other processes open an equal view while this one is open; None where none can."""
 
-    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+    def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
         """The envelopes of a range of appointments, stream by stream, each by event id."""
 
     def rows(self, keys: Rows) -> Rows:
@@ -118,11 +118,11 @@ class Snapshot(Protocol):
         """The envelopes of these appointments, stream by stream, each by event id."""
 
 
-class Builder(Protocol):
+class Generations(Protocol):
     """Makes generations beside the one that serves. Every method raises a `StorageError` like those of `Store`."""
 
-    piece_events: int
-    """About how many envelopes a piece holds."""
+    partition_events: int
+    """About how many envelopes a partition holds."""
 
     def rebuilding(self) -> AbstractContextManager[Callable[[], None]]:
         """Keeps other rebuilds out until the end of the block, or of the process.
@@ -136,17 +136,17 @@ class Builder(Protocol):
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
         """At most `count` distinct ids, in the database's order, that cut history into parts of about one size."""
 
-    def begin(self, pieces: Sequence[Piece]) -> Generation:
-        """Begins a generation with a number never used before: its catalogue row, empty tables and the pieces."""
+    def begin(self, partitions: Sequence[Partition]) -> Generation:
+        """Begins a generation with a number never used before: its catalogue row, empty tables and the partitions."""
 
     def upto(self, generation: Generation) -> Position | None:
-        """The position up to which the pieces of a generation go; None when it has none."""
+        """The position up to which the partitions of a generation go; None when it has none."""
 
-    def pieces(self, generation: Generation) -> list[Piece]:
-        """The pieces of a generation that are not loaded yet."""
+    def partitions(self, generation: Generation) -> list[Partition]:
+        """The partitions of a generation that are not loaded yet."""
 
-    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
-        """Folds and loads a piece and notes that it is loaded, all at once or not at all."""
+    def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
+        """Folds and loads a partition and notes that it is loaded, all at once or not at all."""
 
     def make_keys(self, generation: Generation) -> None:
         """Makes the keys of a loaded generation; harmless when they are there."""
@@ -154,7 +154,7 @@ class Builder(Protocol):
     def finish(self, generation: Generation, position: Position) -> None:
         """Notes that everything up to a position is loaded; from now on it can be projected to."""
 
-    def switching(self, generation: Generation) -> AbstractContextManager[SwitchTurn]:
+    def switching(self, generation: Generation) -> AbstractContextManager[Switch]:
         """Holds the pointer; at the end of the block readers see this generation, unless the block raises."""
 
     def drop(self, generation: Generation) -> bool:

@@ -39,9 +39,9 @@ SECONDS_MAX = 10
 CATCH_UP = """
 import sys
 from projections import Appointments
-from projections.stores.postgres.unit_of_work import PostgresTurn
-from projections.stores.sqlite.unit_of_work import SQLiteTurn
-SQLiteTurn.batch_events = PostgresTurn.batch_events = 20
+from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
+from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
+SQLiteUnitOfWork.batch_events = PostgresUnitOfWork.batch_events = 20
 with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
     one = appointments.projector
     print("ready", flush=True)

@@ -21,8 +21,8 @@ from tests.conftest import Place, own_schema
 from tests.support.builders import envelope
 from tests.support.generations import (
     append_sample,
-    builder,
     catalogue,
+    generations,
     held,
     line_of,
     position,
@@ -38,7 +38,7 @@ from tests.support.readmodels import check_read_models
 from tests.support.rebuilding import (
     PHASES,
     append,
-    cut_small_pieces,
+    cut_small_partitions,
     project,
     rebuilt,
     rolled_back,
@@ -50,8 +50,8 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut_small_pieces(monkeypatch)
+def small_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_small_partitions(monkeypatch)
 
 
 def test_a_rebuild_of_nothing_serves_nothing(place: Place) -> None:
@@ -69,7 +69,7 @@ def test_a_rebuild_of_one_envelope_equals_what_was_projected(place: Place) -> No
 
 
 @pytest.mark.parametrize("processes", [1, 2])
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_partitions")
 def test_a_rebuilt_generation_equals_the_live_one_row_for_row(place: Place, processes: int) -> None:
     lines = append_sample(place, 1000, late=70)
     place.projector().catch_up()
@@ -233,7 +233,7 @@ def test_older_code_neither_rolls_back_to_a_newer_generation_nor_rebuilds_over_i
 
 def test_older_code_does_not_drop_what_newer_code_is_building(place: Place) -> None:
     project(place, envelope(1))
-    building = builder(place).begin([])
+    building = generations(place).begin([])
     set_fold_version(place, building, 2)
     with pytest.raises(VersionMismatch, match="upgrade this code"):
         rebuilt(place)
@@ -328,7 +328,7 @@ def test_of_two_rebuilds_at_once_the_second_is_refused(place: Place, capsys: pyt
     rebuilt(place)
     rebuilt(place, progress=another)
     assert set(refused) == set(PHASES)
-    with builder(place).rebuilding():
+    with generations(place).rebuilding():
         assert run(["rebuild", *place.arguments]) == 1
     assert "another rebuild" in capsys.readouterr().err
 
@@ -353,7 +353,7 @@ def test_of_rebuilds_in_two_threads_one_is_done_and_one_refused(place: Place) ->
     assert unfinished(place) == []
 
 
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_partitions")
 def test_progress_is_told_by_phase_in_order(place: Place) -> None:
     append_sample(place, 400)
     told: list[Progress] = []

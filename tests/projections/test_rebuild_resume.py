@@ -20,8 +20,8 @@ from tests.support.damage import damage_stored
 from tests.support.generations import (
     BrokenOffError,
     append_sample,
-    builder,
     execute,
+    generations,
     held,
     interrupt_at,
     position,
@@ -32,12 +32,12 @@ from tests.support.generations import (
     tables_of,
     unfinished,
 )
-from tests.support.rebuilding import PHASES, append, cut_small_pieces, project, rebuilt, set_fold_version
+from tests.support.rebuilding import PHASES, append, cut_small_partitions, project, rebuilt, set_fold_version
 
 
 @pytest.fixture
-def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    cut_small_pieces(monkeypatch)
+def small_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    cut_small_partitions(monkeypatch)
 
 
 def test_a_poison_event_stops_a_rebuild_and_the_old_generation_serves(
@@ -105,7 +105,7 @@ def mend(place: Place, *envelopes: dict[str, Any]) -> None:
         damage_stored(place, one["id"], as_json(one))
 
 
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_partitions")
 def test_after_a_poison_event_history_may_be_mended_where_it_was_loaded_already(
     place: Place, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,7 +123,7 @@ def test_after_a_poison_event_history_may_be_mended_where_it_was_loaded_already(
 
 
 @pytest.mark.parametrize("phase", ["index", "switch"])
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_partitions")
 def test_an_interrupted_rebuild_begins_anew_and_says_so_when_history_was_changed_below_it(
     place: Place, phase: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -139,7 +139,7 @@ def test_an_interrupted_rebuild_begins_anew_and_says_so_when_history_was_changed
     assert "differs from history, which was changed since; beginning anew" in said
 
 
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_partitions")
 def test_a_poison_event_in_a_loading_process_is_named(postgres_place: Place) -> None:
     append_sample(postgres_place, 300)
     poisoned = store_raw(postgres_place, 9, "b", b"[]")
@@ -156,7 +156,7 @@ def test_errors_pass_from_process_to_process_with_their_facts() -> None:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.usefixtures("small_partitions")
 def test_an_interrupted_rebuild_is_shown_and_gone_on_with(
     place: Place, phase: str, capsysbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -168,7 +168,7 @@ def test_an_interrupted_rebuild_is_shown_and_gone_on_with(
     assert (serving(place), unfinished(place), held(place)) == (1, [2], before)
     assert run(["status", *place.arguments, "--json"]) == 0
     assert json.loads(capsysbinary.readouterr().out)["unfinished_rebuild"] == 2
-    left = len(builder(place).pieces(Generation(2)))
+    left = len(generations(place).partitions(Generation(2)))
     told: list[Progress] = []
     assert rebuilt(place, progress=told.append).generation == 2
     assert len([one for one in told if one.phase == "load"]) == left + 1  # its end is told as well

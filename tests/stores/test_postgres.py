@@ -330,7 +330,7 @@ def test_of_three_followers_any_two_may_be_killed_and_nothing_is_missed(postgres
 IDLERS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'idler' AND state <> 'idle'"
 
 
-def test_a_turn_that_is_idle_for_too_long_is_ended_and_the_next_one_goes_on(postgres_place: Place) -> None:
+def test_a_unit_of_work_that_is_idle_for_too_long_is_ended_and_the_next_one_goes_on(postgres_place: Place) -> None:
     appended(postgres_place, 1)
     projector = postgres_place.projector()
     options = quote("-c idle_in_transaction_session_timeout=100ms")
@@ -338,10 +338,10 @@ def test_a_turn_that_is_idle_for_too_long_is_ended_and_the_next_one_goes_on(post
     store = Place("postgresql", url, postgres_place.schema, postgres_place.closing).store()
 
     def idle_then_read() -> None:
-        with psycopg.connect(postgres_place.url, autocommit=True) as watcher, store.turn() as turn:
+        with psycopg.connect(postgres_place.url, autocommit=True) as watcher, store.unit_of_work() as work:
             while watcher.execute(IDLERS).fetchone() != (0,):
                 pass
-            turn.read(upto=Position(1), limit=1)
+            work.read(upto=Position(1), limit=1)
 
     with pytest.raises(StorageUnavailable, match=r"gave up waiting|went away"):
         idle_then_read()

@@ -79,8 +79,8 @@ def tombstone(appointment_id: str = "a", owner_id: str = "talent-1", position: i
 
 
 def write(store: Store, *talents: ScheduleRow, coaches: tuple[ScheduleRow, ...] = (), position: int = 1) -> None:
-    with store.turn() as turn:
-        turn.write(Rows([], list(talents), list(coaches)), Position(position))
+    with store.unit_of_work() as work:
+        work.write(Rows([], list(talents), list(coaches)), Position(position))
 
 
 def bodies(store: Store, owner_id: str = "talent-1", *, side: Side = Side.TALENT) -> list[str]:
@@ -134,12 +134,12 @@ def test_creating_again_changes_nothing(store: Store) -> None:
     assert bodies(store) == ["a of talent-1"]
 
 
-def test_a_turn_writes_rows_and_position_together(store: Store) -> None:
+def test_a_unit_of_work_writes_rows_and_position_together(store: Store) -> None:
     appointment = AppointmentRow(AppointmentId("a"), Position(3), "the appointment")
-    with store.turn() as turn:
-        assert (turn.generation, turn.fold_version, turn.position) == (1, current_fold_version(), 0)
-        turn.write(Rows([appointment], [row()], [row(owner_id="coach-1")]), Position(3))
-        assert turn.position == 3
+    with store.unit_of_work() as work:
+        assert (work.generation, work.fold_version, work.position) == (1, current_fold_version(), 0)
+        work.write(Rows([appointment], [row()], [row(owner_id="coach-1")]), Position(3))
+        assert work.position == 3
         assert bodies(store) == []
         assert store.stamp().position == 0
     assert store.stamp().position == 3
@@ -150,13 +150,13 @@ def test_a_turn_writes_rows_and_position_together(store: Store) -> None:
 
 
 def break_off(store: Store) -> None:
-    with store.turn() as turn:
+    with store.unit_of_work() as work:
         appointment = AppointmentRow(AppointmentId("a"), Position(5), "the appointment")
-        turn.write(Rows([appointment], [row(body="new"), row("b")], [row(owner_id="coach-1")]), Position(5))
+        work.write(Rows([appointment], [row(body="new"), row("b")], [row(owner_id="coach-1")]), Position(5))
         raise BrokenOffError
 
 
-def test_a_turn_that_raises_writes_neither_rows_nor_position(store: Store) -> None:
+def test_a_unit_of_work_that_raises_writes_neither_rows_nor_position(store: Store) -> None:
     write(store, row(), position=2)
     with pytest.raises(BrokenOffError):
         break_off(store)
@@ -168,27 +168,27 @@ def test_a_turn_that_raises_writes_neither_rows_nor_position(store: Store) -> No
     assert (store.stamp().position, bodies(store)) == (5, ["after it"])
 
 
-def test_a_turn_finds_the_appointments_that_have_a_row(store: Store) -> None:
+def test_a_unit_of_work_finds_the_appointments_that_have_a_row(store: Store) -> None:
     rows = [AppointmentRow(AppointmentId(one), Position(1), f"body of {one}") for one in IDS]
-    with store.turn() as turn:
-        turn.write(NO_ROWS, Position(1))
-        turn.write(Rows(rows, [], []), Position(2))
-    with store.turn() as turn:
-        assert turn.position == 2
-        assert sorted(turn.appointments([AppointmentId(one) for one in [*IDS, "nobody"]])) == sorted(rows)
-        assert turn.appointments([]) == []
+    with store.unit_of_work() as work:
+        work.write(NO_ROWS, Position(1))
+        work.write(Rows(rows, [], []), Position(2))
+    with store.unit_of_work() as work:
+        assert work.position == 2
+        assert sorted(work.appointments([AppointmentId(one) for one in [*IDS, "nobody"]])) == sorted(rows)
+        assert work.appointments([]) == []
     assert [store.appointment(one.appointment_id)[1] for one in rows] == [one.body for one in rows]
 
 
-def test_a_turn_reads_what_is_stored_after_its_position_in_bounded_batches(place: Place) -> None:
+def test_a_unit_of_work_reads_what_is_stored_after_its_position_in_bounded_batches(place: Place) -> None:
     place.events().append(as_json(envelope(number, id=f"a-{number}")) for number in range(1, 8))
     store = installed(place)
-    with store.turn() as turn:
-        turn.write(NO_ROWS, Position(2))
-        assert [one.position for one in turn.read(upto=Position(6), limit=3)] == [3, 4, 5]
-        assert [one.position for one in turn.read(upto=Position(4), limit=9)] == [3, 4]
-        assert [one.position for one in turn.read(upto=Position(99), limit=9)] == [3, 4, 5, 6, 7]
-        assert turn.read(upto=Position(2), limit=9) == []
+    with store.unit_of_work() as work:
+        work.write(NO_ROWS, Position(2))
+        assert [one.position for one in work.read(upto=Position(6), limit=3)] == [3, 4, 5]
+        assert [one.position for one in work.read(upto=Position(4), limit=9)] == [3, 4]
+        assert [one.position for one in work.read(upto=Position(99), limit=9)] == [3, 4, 5, 6, 7]
+        assert work.read(upto=Position(2), limit=9) == []
 
 
 def test_a_row_takes_the_place_of_the_one_with_its_key_and_of_no_other(store: Store) -> None:
@@ -319,7 +319,7 @@ QUESTIONS: list[Callable[[Store], object]] = [
     lambda store: store.changes(Side.TALENT, "talent-1", after=Position(0)),
     lambda store: store.streams(Side.TALENT, "talent-1"),
     lambda store: store.appointments_count(),
-    lambda store: store.turn().__enter__(),
+    lambda store: store.unit_of_work().__enter__(),
 ]
 
 

@@ -16,44 +16,44 @@ from domain.storage import open_database
 from domain.storage.location import locate
 from projections.rows import Rows, Side
 from projections.stores import store_of
-from projections.stores.base import ScheduleQuery, Store, Turn
+from projections.stores.base import ScheduleQuery, Store, UnitOfWork
 from tests.conftest import Place
 from tests.stores.test_stores import BrokenOffError, break_off, installed, row, rows_of_talent, write
-from tests.support.generations import builder as builder_of_place
+from tests.support.generations import generations as generations_of_place
 
 SECONDS_MAX = 10
 
 
-def position_in_a_turn(store: Store, has_it: threading.Event) -> Position:
-    with store.turn() as turn:
+def position_in_a_unit_of_work(store: Store, has_it: threading.Event) -> Position:
+    with store.unit_of_work() as work:
         has_it.set()
-        return turn.position
+        return work.position
 
 
-def test_of_two_turns_at_once_one_waits_for_the_other_and_sees_what_it_did(place: Place) -> None:
+def test_of_two_units_of_work_at_once_one_waits_for_the_other_and_sees_what_it_did(place: Place) -> None:
     store, has_it = installed(place), threading.Event()
     with ThreadPoolExecutor(1) as executor:
-        with store.turn() as turn:
-            other = executor.submit(position_in_a_turn, store, has_it)
+        with store.unit_of_work() as work:
+            other = executor.submit(position_in_a_unit_of_work, store, has_it)
             assert not has_it.wait(0.2)
-            turn.write(Rows([], [row()], []), Position(4))
+            work.write(Rows([], [row()], []), Position(4))
         assert other.result(SECONDS_MAX) == 4
 
 
-def test_a_turn_that_waited_for_a_switch_is_one_at_the_generation_that_serves_then(place: Place) -> None:
-    store, builder, has_it = installed(place), builder_of_place(place), threading.Event()
-    generation = builder.begin([])
-    builder.finish(generation, Position(0))
-    builder.make_keys(generation)
+def test_a_unit_of_work_that_waited_for_a_switch_is_one_at_the_generation_that_serves_then(place: Place) -> None:
+    store, generations, has_it = installed(place), generations_of_place(place), threading.Event()
+    generation = generations.begin([])
+    generations.finish(generation, Position(0))
+    generations.make_keys(generation)
 
     def project() -> Generation:
-        with store.turn() as turn:
+        with store.unit_of_work() as work:
             has_it.set()
-            turn.write(Rows([], [row()], []), Position(4))
-            return turn.generation
+            work.write(Rows([], [row()], []), Position(4))
+            return work.generation
 
     with ThreadPoolExecutor(1) as executor:
-        with builder.switching(generation):
+        with generations.switching(generation):
             other = executor.submit(project)
             assert not has_it.wait(0.2)
         assert other.result(SECONDS_MAX) == generation
@@ -65,7 +65,7 @@ CLOSED: dict[str, Callable[[Store], object]] = {
     "create": lambda store: store.create(),
     "migrate": lambda store: store.migrate(),
     "catalogue": lambda store: store.catalogue(),
-    "turn": lambda store: store.turn().__enter__(),
+    "unit_of_work": lambda store: store.unit_of_work().__enter__(),
     "stamp": lambda store: store.stamp(),
     "schedule": lambda store: store.schedule(ScheduleQuery(Side.TALENT, "talent-1")),
     "streams": lambda store: store.streams(Side.TALENT, "talent-1"),
@@ -86,22 +86,22 @@ def test_closed_read_models_say_so_and_others_go_on(place: Place, use: str) -> N
     assert len(rows_of_talent(another)) == 1
 
 
-def test_a_turn_that_raises_lets_the_next_one_in(place: Place) -> None:
+def test_a_unit_of_work_that_raises_lets_the_next_one_in(place: Place) -> None:
     store = installed(place)
     with pytest.raises(BrokenOffError):
         break_off(store)
     with ThreadPoolExecutor(1) as executor:
-        assert executor.submit(position_in_a_turn, store, threading.Event()).result(SECONDS_MAX) == 0
+        assert executor.submit(position_in_a_unit_of_work, store, threading.Event()).result(SECONDS_MAX) == 0
 
 
-def test_turns_of_several_connections_never_lose_each_others_writes(durable_place: Place) -> None:
+def test_units_of_work_of_several_connections_never_lose_each_others_writes(durable_place: Place) -> None:
     durable_place.projector()
     stores = [durable_place.store() for _ in range(4)]
 
     def count_up(store: Store) -> None:
         for _ in range(10):
-            with store.turn() as turn:
-                raise_position(turn)
+            with store.unit_of_work() as work:
+                raise_position(work)
 
     with ThreadPoolExecutor(4) as executor:
         for future in [executor.submit(count_up, store) for store in stores]:
@@ -110,9 +110,9 @@ def test_turns_of_several_connections_never_lose_each_others_writes(durable_plac
     assert [one.position for one in rows_of_talent(stores[0])] == list(range(1, 41))
 
 
-def raise_position(turn: Turn) -> None:
-    position = Position(turn.position + 1)
-    turn.write(Rows([], [row(f"a-{position:02}", position=position)], []), position)
+def raise_position(work: UnitOfWork) -> None:
+    position = Position(work.position + 1)
+    work.write(Rows([], [row(f"a-{position:02}", position=position)], []), position)
 
 
 def test_an_answer_and_its_position_belong_together_while_a_projector_writes(durable_place: Place) -> None:
@@ -122,8 +122,8 @@ def test_an_answer_and_its_position_belong_together_while_a_projector_writes(dur
     def write_many() -> None:
         try:
             for _ in range(60):
-                with other.turn() as turn:
-                    raise_position(turn)
+                with other.unit_of_work() as work:
+                    raise_position(work)
         finally:
             done.set()
 

@@ -22,9 +22,9 @@ from domain.storage.memory.database import MemoryDatabase
 from projections import Progress
 from projections.cli.sample import sample_envelopes
 from projections.rows import Side
-from projections.stores import builder_of, store_of
+from projections.stores import generations_of, store_of
 from projections.stores.base import Catalogue, GenerationState
-from projections.stores.generations import Builder
+from projections.stores.generations import Generations
 from projections.stores.memory.store import ReadModels
 from tests.conftest import Place
 
@@ -51,10 +51,10 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.002)
 
 
-def builder(place: Place) -> Builder:
+def generations(place: Place) -> Generations:
     database = open_database(locate(place.url, schema=place.schema))
     place.closing.callback(database.close)
-    return builder_of(database)
+    return generations_of(database)
 
 
 def catalogue(place: Place) -> Catalogue:
@@ -87,7 +87,7 @@ def held(place: Place, generation: int | None = None) -> dict[str, list[tuple[An
     everything: dict[str, list[tuple[Any, ...]]] = {table: [] for table in TABLES}
     with closing(database):
         number = Generation(generation) if generation else store_of(database).catalogue().serving
-        with builder_of(database).snapshot(number) as snapshot:
+        with generations_of(database).snapshot(number) as snapshot:
             for rows in snapshot.everything():
                 everything["appointment"] += rows.appointments
                 for side in Side:

@@ -11,7 +11,7 @@ from domain.storage import open_database
 from domain.storage.location import locate
 from projections import Appointments
 from projections.rows import ScheduleRow, Side, appointment_from, folded_from, milliseconds_of
-from projections.stores import builder_of, store_of
+from projections.stores import generations_of, store_of
 from tests.support.reference import as_plain, expected_appointment, histories
 
 Row = dict[str, Any]
@@ -23,7 +23,7 @@ def rows_held(url: str, schema: str | None = None) -> dict[Key, Row]:
     database = open_database(locate(url, schema=schema))
     held: dict[Key, Row] = {}
     try:
-        with builder_of(database).snapshot(store_of(database).catalogue().serving) as snapshot:
+        with generations_of(database).snapshot(store_of(database).catalogue().serving) as snapshot:
             for rows in snapshot.everything():
                 for one in rows.appointments:
                     held["appointment", one.appointment_id] = one._asdict()

@@ -15,9 +15,9 @@ from domain.appointment import FoldedAppointment, Revision
 from domain.envelope import Snapshot
 from domain.identifiers import Generation
 from projections import RebuildReport, Schedules
-from projections.stores.memory.generations import MemoryBuilder
-from projections.stores.postgres.generations import PostgresBuilder
-from projections.stores.sqlite.generations import SQLiteBuilder
+from projections.stores.memory.generations import MemoryGenerations
+from projections.stores.postgres.generations import PostgresGenerations
+from projections.stores.sqlite.generations import SQLiteGenerations
 from tests.conftest import Place
 from tests.support.builders import as_json
 from tests.support.generations import SECONDS_MAX, execute, line_of, python, read_models
@@ -43,10 +43,10 @@ def project(place: Place, *envelopes: dict[str, Any]) -> Schedules:
     return place.schedules()
 
 
-def cut_small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on history is rebuilt in many pieces."""
-    for builder in (MemoryBuilder, SQLiteBuilder, PostgresBuilder):
-        monkeypatch.setattr(builder, "piece_events", 100)
+def cut_small_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on history is rebuilt in many partitions."""
+    for generations in (MemoryGenerations, SQLiteGenerations, PostgresGenerations):
+        monkeypatch.setattr(generations, "partition_events", 100)
 
 
 def set_fold_version(place: Place, generation: int, version: int) -> None:
@@ -70,20 +70,20 @@ def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(appointment_module, "FoldedAppointment", with_new_title)  # what `fold` makes
 
 
-# The real command, with a history in small pieces, and with bars that show each step and wait for a line.
+# The real command, with a history in small partitions, and with bars that show each step and wait for a line.
 _HELD = """
 import sys
 from contextlib import nullcontext
 from projections.cli.app import main
 from projections.cli import generations as rebuilding
-from projections.stores.postgres.generations import PostgresBuilder
-from projections.stores.sqlite.generations import SQLiteBuilder
+from projections.stores.postgres.generations import PostgresGenerations
+from projections.stores.sqlite.generations import SQLiteGenerations
 class Bars:
     def show(self, phase, done, total):
         print(phase, done, total, flush=True)
         sys.stdin.readline()
 rebuilding.progress_bars = lambda: nullcontext(Bars())
-SQLiteBuilder.piece_events = PostgresBuilder.piece_events = 100
+SQLiteGenerations.partition_events = PostgresGenerations.partition_events = 100
 sys.argv[1:1] = ["rebuild"]
 main()
 """

@@ -29,8 +29,8 @@ from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
 from projections.projector import fold_streams
-from projections.stores import builder_of
-from projections.stores.generations import Piece
+from projections.stores import generations_of
+from projections.stores.generations import Partition
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 from tests.support.cutting_proxy import cutting_proxy, free_port
@@ -150,15 +150,15 @@ def test_a_projection_into_a_full_file_moves_nothing_and_goes_on_when_there_is_s
     check_everything(sqlite_place)
 
 
-def test_a_piece_of_a_rebuild_that_finds_no_space_is_not_loaded_by_half(
+def test_a_partition_of_a_rebuild_that_finds_no_space_is_not_loaded_by_half(
     full_file: SQLiteDatabase, sqlite_place: Place
 ) -> None:
-    builder = builder_of(full_file)
+    generations = generations_of(full_file)
     limit_pages(full_file, 10)
-    generation = builder.begin([Piece(1, None, None, Position(EVENTS))])
+    generation = generations.begin([Partition(1, None, None, Position(EVENTS))])
     with pytest.raises(StorageUnavailable, match="no space left"):
-        builder.load(generation, builder.pieces(generation)[0], fold_streams)
-    assert len(builder.pieces(generation)) == 1
+        generations.load(generation, generations.partitions(generation)[0], fold_streams)
+    assert len(generations.partitions(generation)) == 1
     report = sqlite_place.appointments().rebuild()
     assert (report.generation, report.events) == (generation, EVENTS)
     check_everything(sqlite_place)

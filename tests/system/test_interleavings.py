@@ -21,9 +21,9 @@ from domain.storage import open_database
 from domain.storage.location import locate
 from projections import Appointments, Projector, RebuildReport
 from projections.projector import project
-from projections.stores import builder_of
-from projections.stores.base import Turn
-from projections.stores.generations import Piece
+from projections.stores import generations_of
+from projections.stores.base import UnitOfWork
+from projections.stores.generations import Partition
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 
@@ -119,9 +119,9 @@ def test_a_duplicate_that_waits_for_the_first_arrival_is_a_duplicate(postgres_pl
     assert [event_id for _, event_id in read_all(stalled)] == [1, 2]
 
 
-def write_batch(turn: Turn, upto: int) -> Position:
-    batch = turn.read(upto=Position(upto), limit=100)
-    turn.write(project(turn, batch), batch[-1].position)
+def write_batch(work: UnitOfWork, upto: int) -> Position:
+    batch = work.read(upto=Position(upto), limit=100)
+    work.write(project(work, batch), batch[-1].position)
     return batch[-1].position
 
 
@@ -149,10 +149,10 @@ def test_of_two_projectors_at_the_position_row_the_second_goes_on_where_the_firs
     postgres_place.projector()
     head = events.append(texts(1, 2, 3, 4)).position
     seen: list[int] = []
-    with beside() as thread, store.turn() as turn:
+    with beside() as thread, store.unit_of_work() as work:
         second = thread.submit(catch_up_named, postgres_place, "second", lambda position, _: seen.append(position))
         until_blocked(postgres_place, "second")
-        half = write_batch(turn, 2)
+        half = write_batch(work, 2)
         assert store.stamp().position == 0, "nothing of it is seen before the commit"
     assert (half, second.result()) == (2, head)
     assert seen == [head]
@@ -164,8 +164,8 @@ def test_what_a_projector_wrote_without_committing_the_next_does_again(postgres_
     events, store = postgres_place.events(), postgres_place.store()
     postgres_place.projector()
     head = events.append(texts(1, 2, 3)).position
-    with suppress(InterruptedError), beside() as thread, store.turn() as turn:
-        write_batch(turn, 3)
+    with suppress(InterruptedError), beside() as thread, store.unit_of_work() as work:
+        write_batch(work, 3)
         second = thread.submit(catch_up_named, postgres_place, "second")
         until_blocked(postgres_place, "second")
         raise InterruptedError
@@ -181,8 +181,8 @@ def test_a_projector_whose_connection_ends_before_its_commit_says_so_and_the_nex
     head = events.append(texts(1, 2, 3)).position
     first = Place("postgresql", named(postgres_place, "first"), postgres_place.schema, postgres_place.closing).store()
     with beside() as thread:
-        with pytest.raises(StorageUnavailable, match="run it again"), first.turn() as turn:  # noqa: PT012
-            write_batch(turn, 3)
+        with pytest.raises(StorageUnavailable, match="run it again"), first.unit_of_work() as work:  # noqa: PT012
+            write_batch(work, 3)
             second = thread.submit(catch_up_named, postgres_place, "second")
             until_blocked(postgres_place, "second")
             terminate(postgres_place, "first")
@@ -190,19 +190,19 @@ def test_a_projector_whose_connection_ends_before_its_commit_says_so_and_the_nex
     assert postgres_place.appointments().verify().differences == []
 
 
-def test_a_switch_waits_for_the_projector_that_read_the_pointer_and_nothing_of_its_turn_is_lost(
+def test_a_switch_waits_for_the_projector_that_read_the_pointer_and_nothing_of_its_work_is_lost(
     postgres_place: Place,
 ) -> None:
     events, store = postgres_place.events(), postgres_place.store()
     events.append(texts(1, 2))
     postgres_place.projector().catch_up()
     head = events.append(texts(3, 4)).position
-    with beside() as thread, store.turn() as turn:
-        assert turn.generation == 1
+    with beside() as thread, store.unit_of_work() as work:
+        assert work.generation == 1
         rebuilding = thread.submit(rebuild_named, postgres_place, "rebuild")
         until_blocked(postgres_place, "rebuild")
         assert store.catalogue().serving == 1
-        assert write_batch(turn, head) == head
+        assert write_batch(work, head) == head
     report = rebuilding.result()
     assert (report.generation, report.position) == (2, head)
     stamp = store.stamp()
@@ -219,15 +219,15 @@ def test_a_projector_that_waits_for_a_switch_projects_to_the_generation_that_ser
     postgres_place.projector().catch_up()
     database = open_database(locate(postgres_place.url, schema=postgres_place.schema))
     postgres_place.closing.callback(database.close)
-    builder = builder_of(database)
-    generation = builder.begin([Piece(1, None, None, Position(0))])
-    builder.make_keys(generation)
+    generations = generations_of(database)
+    generation = generations.begin([Partition(1, None, None, Position(0))])
+    generations.make_keys(generation)
     Projector(database, generation=generation).catch_up()
     head = events.append(texts(3)).position
-    with beside() as thread, builder.switching(generation) as turn:
+    with beside() as thread, generations.switching(generation) as work:
         projecting = thread.submit(catch_up_named, postgres_place, "projector")
         until_blocked(postgres_place, "projector")
-        write_batch(turn, head)
+        write_batch(work, head)
     assert projecting.result() == head
     catalogue = store.catalogue()
     assert catalogue.serving == generation

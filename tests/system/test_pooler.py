@@ -16,7 +16,7 @@ from domain.storage.postgres.database import PostgresDatabase
 from projections import Appointments
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
-from projections.stores.postgres.generations import PostgresBuilder
+from projections.stores.postgres.generations import PostgresGenerations
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 from tests.support.pooler import pooler
@@ -90,7 +90,7 @@ def test_who_waits_asks_instead_of_listening(pooled_place: Place) -> None:
 
 
 def test_a_rebuild_and_its_parallel_verification_work(pooled_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PostgresBuilder, "piece_events", 100)  # pieces for several processes
+    monkeypatch.setattr(PostgresGenerations, "partition_events", 100)  # partitions for several processes
     pooled_place.events().append(sample_envelopes(3000))
     pooled_place.projector().catch_up()
     assert pooled_place.appointments().rebuild(processes=2).generation == 2

@@ -37,8 +37,8 @@ EVENTS = 4_000
 PROJECTING = """
 import sys
 from projections import Appointments
-from projections.stores.postgres.unit_of_work import PostgresTurn
-PostgresTurn.batch_events = 20
+from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
+PostgresUnitOfWork.batch_events = 20
 with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
     projector = appointments.projector
     sys.stdin.readline()

@@ -22,8 +22,8 @@ from tests.conftest import Place
 from tests.support.builders import envelope
 from tests.support.generations import (
     append_sample,
-    builder,
     catalogue,
+    generations,
     held,
     serving,
     states,
@@ -85,7 +85,7 @@ def test_a_rebuild_killed_in_any_phase_leaves_the_old_generation_serving_and_is_
         kill(rebuild)
     assert (serving(durable_place), held(durable_place)) == (1, rows)
     assert status_says(durable_place, capfd) == 2
-    left = len(builder(durable_place).pieces(catalogue(durable_place).generations[-1].number))
+    left = len(generations(durable_place).partitions(catalogue(durable_place).generations[-1].number))
     assert left == {"read and fold": 7, "load": 6}.get(phase, 0)
     assert rebuilt(durable_place).generation == 2
     assert status_says(durable_place, capfd) is None

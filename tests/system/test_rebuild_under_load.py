@@ -24,7 +24,7 @@ from projections.cli.sample import sample_envelopes
 from tests.campaigns.processes import start_module
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
-from tests.support.generations import SECONDS_MAX, TALENT, builder, execute, line_of, python, wait_until
+from tests.support.generations import SECONDS_MAX, TALENT, execute, generations, line_of, python, wait_until
 from tests.support.readmodels import check_read_models
 from tests.support.rebuilding import project, rebuilt, rolled_back, upgrade
 from tests.support.reference import as_plain, expected_schedule
@@ -108,7 +108,7 @@ def checking_readers(place: Place) -> Iterator[None]:
 
 def flip(place: Place, times: int) -> None:
     """Switches there and back, faster than a rollback does."""
-    switching = builder(place).switching
+    switching = generations(place).switching
     for generation in [1, 2] * (times // 2):
         with switching(generation):  # type: ignore[arg-type] # a number
             pass

@@ -51,8 +51,16 @@ def arrived(place: Place) -> list[dict[str, Any]]:
     ]
 
 
-def contents(place: Place) -> list[object]:
-    tables = ("stored_events", "quarantine", "generation", "serving", "piece", "appointment_1", "talent_schedule_2")
+def contents(place: Place, *, partitions: str = "piece") -> list[object]:
+    tables = (
+        "stored_events",
+        "quarantine",
+        "generation",
+        "serving",
+        partitions,
+        "appointment_1",
+        "talent_schedule_2",
+    )
     return [execute(place, f"SELECT * FROM {table}") for table in tables]
 
 
@@ -99,9 +107,9 @@ def test_init_brings_tables_of_version_1_up_and_every_answer_is_as_if_they_were_
 def test_init_again_changes_nothing(old_place: Place, ask: Ask) -> None:
     assert ask("init")[0] == 0
     token = old_place.schedules().changes(talent_id="t").token
-    before = contents(old_place)
+    before = contents(old_place, partitions="rebuild_partition")
     assert ask("init")[0] == 0
-    assert contents(old_place) == before
+    assert contents(old_place, partitions="rebuild_partition") == before
     assert old_place.schedules().changes(talent_id="t", since=token).changes == ()
 
 
@@ -151,6 +159,18 @@ def test_an_upgrade_that_fails_leaves_the_tables_as_they_were(old_place: Place, 
     assert "held" in complaint
     assert contents(old_place) == before
     assert not has_epoch(old_place)
+
+
+def test_a_rebuild_that_version_1_did_not_finish_begins_anew(old_place: Place, ask: Ask) -> None:
+    execute(
+        old_place,
+        "INSERT INTO generation (number, fold_version, position, state, created_at) "
+        "SELECT 3, fold_version, 0, 'building', created_at FROM generation WHERE number = 2",
+    )
+    execute(old_place, "INSERT INTO piece SELECT 3, number, first, until, upto, is_loaded FROM piece")
+    assert ask("init")[0] == 0
+    assert old_place.appointments().rebuild(processes=1).generation == 4
+    assert old_place.appointments().verify().differences == []
 
 
 def test_tables_of_a_newer_version_ask_for_newer_code_and_are_left_alone(durable_place: Place, ask: Ask) -> None:

@@ -17,12 +17,12 @@ from domain.errors import StorageError
 from domain.identifiers import Generation, Position
 from projections import DifferencesFound, Progress
 from projections.rebuilding import workers
-from projections.stores.postgres.generations import PostgresBuilder
-from projections.stores.sqlite.generations import SQLiteBuilder
+from projections.stores.postgres.generations import PostgresGenerations
+from projections.stores.sqlite.generations import SQLiteGenerations
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 from tests.support.damage import At, change, remove, where
-from tests.support.generations import append_sample, builder, execute, wait_until
+from tests.support.generations import append_sample, execute, generations, wait_until
 from tests.support.rebuilding import HeldRebuild, held_rebuild, rebuilt
 
 
@@ -36,7 +36,7 @@ def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_
         change(postgres_place, At("appointment", one), position=1)
         remove(postgres_place, At("talent_schedule", one, "talent-1"))
     alone = postgres_place.appointments().verify()
-    monkeypatch.setattr(PostgresBuilder, "piece_events", 20)
+    monkeypatch.setattr(PostgresGenerations, "partition_events", 20)
 
     def append_more(done: int, total: int) -> None:
         assert done <= total == 50
@@ -52,7 +52,7 @@ def test_processes_that_share_a_verification_see_one_snapshot_and_find_what_one_
 def test_processes_that_share_a_rebuild_of_a_file_find_what_is_wrong_with_it(
     sqlite_place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(SQLiteBuilder, "piece_events", 20)
+    monkeypatch.setattr(SQLiteGenerations, "partition_events", 20)
     sqlite_place.events().append(
         as_json(envelope(number, id=f"appointment-{number % 50:02}")) for number in range(1, 201)
     )
@@ -70,7 +70,7 @@ def test_processes_that_share_a_rebuild_of_a_file_find_what_is_wrong_with_it(
 
 def test_a_view_of_a_file_is_shared_only_while_nobody_changes_what_it_shows(sqlite_place: Place) -> None:
     sqlite_place.projector()
-    adapter = builder(sqlite_place)
+    adapter = generations(sqlite_place)
     with adapter.snapshot(Generation(1)) as serving:
         assert serving.share() is None
     generation = adapter.begin([])
@@ -86,9 +86,9 @@ SCRIPT = """
 import sys
 from projections import Appointments
 from projections.cli.sample import sample_envelopes
-from projections.stores.sqlite.generations import SQLiteBuilder
+from projections.stores.sqlite.generations import SQLiteGenerations
 
-SQLiteBuilder.piece_events = 50
+SQLiteGenerations.partition_events = 50
 with Appointments.open(sys.argv[1]) as appointments:
     appointments.events.append(sample_envelopes(500))
     print(appointments.rebuild(processes=2).events)
@@ -104,19 +104,19 @@ def test_a_script_without_a_main_guard_may_rebuild(sqlite_place: Place, tmp_path
 
 @contextmanager
 def rebuild_at_work(place: Place) -> Iterator[tuple[HeldRebuild, Callable[[], None]]]:
-    """A rebuild whose two working processes are in the middle of a piece each, until the callable lets them go on."""
+    """A rebuild whose two workers are in the middle of a partition each, until the callable lets them go on."""
     append_sample(place, 1000)
     with held_rebuild(place, "--processes", "2") as rebuild, psycopg.connect(place.url) as connection:
         rebuild.until("read and fold")
-        connection.execute(f"SELECT * FROM {place.schema}.piece FOR UPDATE".encode())
+        connection.execute(f"SELECT * FROM {place.schema}.rebuild_partition FOR UPDATE".encode())
         rebuild.step()
-        wait_until(lambda: waiting_for_pieces(place) == 2)
+        wait_until(lambda: waiting_for_partitions(place) == 2)
         yield rebuild, connection.rollback
 
 
-def waiting_for_pieces(place: Place) -> int:
+def waiting_for_partitions(place: Place) -> int:
     waiting = "SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND strpos(query, ?) > 0"
-    [(count,)] = execute(place, waiting, f'"{place.schema}".piece')
+    [(count,)] = execute(place, waiting, f'"{place.schema}".rebuild_partition')
     return int(count)
 
 
@@ -124,7 +124,7 @@ def children_of(process: subprocess.Popen[str]) -> list[int]:
     return [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
 
 
-def test_processes_whose_rebuild_was_killed_end_after_their_piece_without_a_word(postgres_place: Place) -> None:
+def test_processes_whose_rebuild_was_killed_end_after_their_partition_without_a_word(postgres_place: Place) -> None:
     with rebuild_at_work(postgres_place) as (rebuild, go_on):
         rebuild.process.kill()
         rebuild.process.wait()

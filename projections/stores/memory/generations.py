@@ -17,14 +17,14 @@ from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import Rows, Side
 from projections.stores.base import GenerationInfo, GenerationState
-from projections.stores.generations import Fold, Loaded, Piece, quantiles
-from projections.stores.memory.store import MemoryTurn, ReadModels, Tables
+from projections.stores.generations import Fold, Loaded, Partition, quantiles
+from projections.stores.memory.store import MemoryUnitOfWork, ReadModels, Tables
 
 
-class MemoryBuilder:
-    """See `Builder`."""
+class MemoryGenerations:
+    """See `Generations`."""
 
-    piece_events = 1_000
+    partition_events = 1_000
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
@@ -36,7 +36,7 @@ class MemoryBuilder:
 
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
-        """See `Builder.rebuilding`."""
+        """See `Generations.rebuilding`."""
         alone = self._models.rebuilding
         if not alone.acquire(blocking=False):
             raise RebuildRunning(f"another rebuild of memory:{self._database.name} is under way")
@@ -46,77 +46,79 @@ class MemoryBuilder:
             alone.release()
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """See `Builder.boundaries`."""
+        """See `Generations.boundaries`."""
         ids = sorted({stored.appointment_id for stored in self._history(upto)})
         return quantiles(ids, count)
 
-    def begin(self, pieces: Sequence[Piece]) -> Generation:
-        """See `Builder.begin`."""
+    def begin(self, partitions: Sequence[Partition]) -> Generation:
+        """See `Generations.begin`."""
         with self._database.contents.lock:
             number = Generation(max(self._models.generations) + 1)
             info = GenerationInfo(
                 number, current_fold_version(), Position(0), GenerationState.BUILDING, datetime.now(UTC)
             )
             self._models.generations[number] = Tables(info)
-            self._models.pieces[number] = {piece.number: (piece, False) for piece in pieces}
+            self._models.partitions[number] = {partition.number: (partition, False) for partition in partitions}
             return number
 
     def upto(self, generation: Generation) -> Position | None:
-        """See `Builder.upto`."""
-        return max((piece.upto for piece, _ in self._models.pieces.get(generation, {}).values()), default=None)
+        """See `Generations.upto`."""
+        return max(
+            (partition.upto for partition, _ in self._models.partitions.get(generation, {}).values()), default=None
+        )
 
-    def pieces(self, generation: Generation) -> list[Piece]:
-        """See `Builder.pieces`."""
-        return [piece for piece, is_loaded in self._models.pieces[generation].values() if not is_loaded]
+    def partitions(self, generation: Generation) -> list[Partition]:
+        """See `Generations.partitions`."""
+        return [partition for partition, is_loaded in self._models.partitions[generation].values() if not is_loaded]
 
-    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
-        """See `Builder.load`."""
+    def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
+        """See `Generations.load`."""
         began = time.perf_counter()
-        rows, events = fold(iter(self._streams(piece, piece.upto)))
+        rows, events = fold(iter(self._streams(partition, partition.upto)))
         folded = time.perf_counter()
         with self._database.contents.lock:
-            _, is_loaded = self._models.pieces[generation][piece.number]
+            _, is_loaded = self._models.partitions[generation][partition.number]
             if not is_loaded:
                 self._models.generations[generation].put(rows)
-                self._models.pieces[generation][piece.number] = (piece, True)
+                self._models.partitions[generation][partition.number] = (partition, True)
         return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
 
     def make_keys(self, generation: Generation) -> None:
-        """See `Builder.make_keys`; dictionaries have theirs."""
+        """See `Generations.make_keys`; dictionaries have theirs."""
 
     def finish(self, generation: Generation, position: Position) -> None:
-        """See `Builder.finish`."""
+        """See `Generations.finish`."""
         with self._database.contents.lock:
             tables = self._models.generations[generation]
             tables.info = replace(tables.info, position=max(tables.info.position, position))
 
     @contextmanager
-    def switching(self, generation: Generation) -> Iterator[MemorySwitchTurn]:
-        """See `Builder.switching`."""
+    def switching(self, generation: Generation) -> Iterator[MemorySwitch]:
+        """See `Generations.switching`."""
         models, contents = self._models, self._database.contents
         serving = models.tables(None)  # it only changes while other rebuilds are kept out
         tables = models.tables(generation)
-        with serving.turn, tables.turn, contents.lock:
-            turn = MemorySwitchTurn(self._database, tables)
-            turn.serving_position = serving.info.position
-            yield turn
-            turn.commit()
+        with serving.write_lock, tables.write_lock, contents.lock:
+            work = MemorySwitch(self._database, tables)
+            work.serving_position = serving.info.position
+            yield work
+            work.commit()
             tables.info = replace(tables.info, state=GenerationState.READY)
             if models.serving != generation:
                 models.previous, models.serving = models.serving, generation
         contents.notify()
 
     def drop(self, generation: Generation) -> bool:
-        """See `Builder.drop`."""
+        """See `Generations.drop`."""
         with self._database.contents.lock:
             info = self._models.generations[generation].info
             self._models.generations[generation] = Tables(replace(info, state=GenerationState.DROPPED))
-            self._models.pieces.pop(generation, None)
+            self._models.partitions.pop(generation, None)
             return True
 
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[MemorySnapshot]:
-        """See `Builder.snapshot`; nothing changes while it is open."""
+        """See `Generations.snapshot`; nothing changes while it is open."""
         del token  # this view is not shared
         with self._database.contents.lock:
             yield MemorySnapshot(self, self._models.generations[generation], self._recorder.head())
@@ -129,18 +131,18 @@ class MemoryBuilder:
             after = batch[-1].position
         return history
 
-    def _streams(self, piece: Piece, upto: Position) -> list[StoredEnvelope]:
+    def _streams(self, partition: Partition, upto: Position) -> list[StoredEnvelope]:
         mine = [
             stored
             for stored in self._history(upto)
-            if (piece.first is None or stored.appointment_id >= piece.first)
-            and (piece.until is None or stored.appointment_id < piece.until)
+            if (partition.first is None or stored.appointment_id >= partition.first)
+            and (partition.until is None or stored.appointment_id < partition.until)
         ]
         return sorted(mine, key=lambda stored: (stored.appointment_id, stored.event_id))
 
 
-class MemorySwitchTurn(MemoryTurn):
-    """See `SwitchTurn`."""
+class MemorySwitch(MemoryUnitOfWork):
+    """See `Switch`."""
 
     serving_position = Position(0)
 
@@ -148,8 +150,8 @@ class MemorySwitchTurn(MemoryTurn):
 class MemorySnapshot:
     """See `Snapshot`."""
 
-    def __init__(self, builder: MemoryBuilder, tables: Tables, head: Position) -> None:
-        self._builder = builder
+    def __init__(self, generations: MemoryGenerations, tables: Tables, head: Position) -> None:
+        self._adapter = generations
         self._tables = tables
         self.position = tables.info.position
         self.head = head
@@ -157,9 +159,9 @@ class MemorySnapshot:
     def share(self) -> None:
         """See `Snapshot.share`."""
 
-    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+    def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""
-        return iter(self._builder._streams(piece, self.position))  # noqa: SLF001 - two halves of one adapter
+        return iter(self._adapter._streams(partition, self.position))  # noqa: SLF001 - two halves of one adapter
 
     def rows(self, keys: Rows) -> Rows:
         """See `Snapshot.rows`."""
@@ -192,11 +194,11 @@ class MemorySnapshot:
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
         """See `Snapshot.appointments_at`."""
         wanted = set(positions)
-        history = self._builder._history(self.position)  # noqa: SLF001 - two halves of one adapter
+        history = self._adapter._history(self.position)  # noqa: SLF001 - two halves of one adapter
         return sorted({stored.appointment_id for stored in history if stored.position in wanted})
 
     def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams_of`."""
         wanted = set(appointment_ids)
-        everything = Piece(1, None, None, self.position)
+        everything = Partition(1, None, None, self.position)
         return (stored for stored in self.streams(everything) if stored.appointment_id in wanted)

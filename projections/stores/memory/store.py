@@ -23,15 +23,15 @@ from projections.stores.base import (
     ScheduleQuery,
     Stamp,
 )
-from projections.stores.generations import Piece
+from projections.stores.generations import Partition
 
 
 @dataclass(slots=True)
 class Tables:
-    """The three tables of one generation, and who has the turn at it."""
+    """The three tables of one generation, and the lock of its unit of work."""
 
     info: GenerationInfo
-    turn: RLock = field(default_factory=RLock)
+    write_lock: RLock = field(default_factory=RLock)
     appointments: dict[str, AppointmentRow] = field(default_factory=dict)
     schedules: dict[Side, dict[str, dict[str, ScheduleRow]]] = field(
         default_factory=lambda: {Side.TALENT: {}, Side.COACH: {}}
@@ -54,7 +54,7 @@ class ReadModels:
         self.serving = first
         self.previous: Generation | None = None
         self.generations = {first: Tables(info)}
-        self.pieces: dict[Generation, dict[int, tuple[Piece, bool]]] = {}
+        self.partitions: dict[Generation, dict[int, tuple[Partition, bool]]] = {}
         self.rebuilding = Lock()
 
     @staticmethod
@@ -99,17 +99,17 @@ class MemoryStore:
             return Catalogue(models.serving, models.previous, infos)
 
     @contextmanager
-    def turn(self, generation: Generation | None = None) -> Iterator[MemoryTurn]:
-        """See `Store.turn`; another generation may serve by the time the turn has come."""
+    def unit_of_work(self, generation: Generation | None = None) -> Iterator[MemoryUnitOfWork]:
+        """See `Store.unit_of_work`; another generation may serve by the time the lock is free."""
         models, contents = self._models, self._database.contents
         while True:
             tables = models.tables(generation)
-            with tables.turn:
+            with tables.write_lock:
                 if tables is not models.tables(generation):
                     continue
-                turn = MemoryTurn(self._database, tables)
-                yield turn
-                turn.commit()
+                work = MemoryUnitOfWork(self._database, tables)
+                yield work
+                work.commit()
             contents.notify()
             return
 
@@ -172,8 +172,8 @@ class MemoryStore:
         return self._models.tables(None)
 
 
-class MemoryTurn:
-    """See `Turn`."""
+class MemoryUnitOfWork:
+    """See `UnitOfWork`."""
 
     batch_events = 1_000
 
@@ -187,16 +187,16 @@ class MemoryTurn:
         self.position = tables.info.position
 
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `Turn.read`."""
+        """See `UnitOfWork.read`."""
         return self._recorder.read(after=self.position, upto=upto, limit=limit)
 
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """See `Turn.appointments`."""
+        """See `UnitOfWork.appointments`."""
         rows = self._tables.appointments
         return [rows[one] for one in appointment_ids if one in rows]
 
     def write(self, rows: Rows, position: Position) -> None:
-        """See `Turn.write`."""
+        """See `UnitOfWork.write`."""
         self._written.append((rows, position))
         self.position = position
 

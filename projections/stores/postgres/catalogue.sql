@@ -25,8 +25,8 @@ INSERT INTO {schema}.generation (number, fold_version, position, state, created_
 VALUES (1, {fold_version}, 0, 'ready', now())
 ON CONFLICT DO NOTHING;
 
--- The pieces of a generation that is being built, and which of them are loaded.
-CREATE TABLE IF NOT EXISTS {schema}.piece (
+-- The partitions of a generation that is being built, and which of them are loaded.
+CREATE TABLE IF NOT EXISTS {schema}.rebuild_partition (
     generation bigint NOT NULL,
     number bigint NOT NULL,
     first text,

@@ -17,10 +17,10 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.postgres.database import PostgresDatabase, Row, statements_of
 from projections.rows import Side
 from projections.stores.base import GenerationState
-from projections.stores.generations import TABLES, Fold, Loaded, Piece, quantiles, sample_positions
-from projections.stores.postgres.snapshot import APPOINTMENTS_AT, PostgresSnapshot, streams_of_piece
+from projections.stores.generations import TABLES, Fold, Loaded, Partition, quantiles, sample_positions
+from projections.stores.postgres.snapshot import APPOINTMENTS_AT, PostgresSnapshot, streams_of_partition
 from projections.stores.postgres.store import GENERATION_SQL, KEYS_SQL
-from projections.stores.postgres.unit_of_work import PostgresTurn
+from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 
 _REBUILDING: Final = "SELECT singleton FROM {schema}.rebuilding FOR UPDATE NOWAIT"
 
@@ -30,23 +30,23 @@ _BEGIN: Final = """
     RETURNING number
 """
 
-_INSERT_PIECE: Final = """
-    INSERT INTO {schema}.piece (generation, number, first, until, upto, is_loaded)
+_INSERT_PARTITION: Final = """
+    INSERT INTO {schema}.rebuild_partition (generation, number, first, until, upto, is_loaded)
     VALUES (%(generation)s, %(number)s, %(first)s, %(until)s, %(upto)s, false)
 """
 
-_UPTO: Final = "SELECT MAX(upto) FROM {schema}.piece WHERE generation = %(generation)s"
+_UPTO: Final = "SELECT MAX(upto) FROM {schema}.rebuild_partition WHERE generation = %(generation)s"
 
-_PIECES: Final = """
+_PARTITIONS: Final = """
     SELECT number, first, until, upto
-    FROM {schema}.piece
+    FROM {schema}.rebuild_partition
     WHERE generation = %(generation)s
     AND NOT is_loaded
     ORDER BY number
 """
 
-_TAKE_PIECE: Final = """
-    UPDATE {schema}.piece
+_TAKE_PARTITION: Final = """
+    UPDATE {schema}.rebuild_partition
     SET is_loaded = true
     WHERE generation = %(generation)s
     AND number = %(number)s
@@ -101,9 +101,9 @@ _NOTIFY: Final = "SELECT pg_notify(%(channel)s, '')"
 
 _SET_STATE: Final = "UPDATE {schema}.generation SET state = %(state)s WHERE number = %(generation)s"
 
-_DELETE_PIECES: Final = "DELETE FROM {schema}.piece WHERE generation = %(generation)s"
+_DELETE_PARTITIONS: Final = "DELETE FROM {schema}.rebuild_partition WHERE generation = %(generation)s"
 
-# Questions that still believe in the generation queue behind the drop for so long. It is longer than the second
+# Questions to the cached generation queue behind the drop for so long. It is longer than the second
 # after which PostgreSQL's autovacuum gives way.
 _DROP_PATIENCE: Final = "SET LOCAL lock_timeout = '2s'"
 
@@ -116,17 +116,17 @@ _POSITION: Final = """
 """
 
 
-class PostgresBuilder:
-    """See `Builder`."""
+class PostgresGenerations:
+    """See `Generations`."""
 
-    piece_events = 10_000
+    partition_events = 10_000
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
-        """See `Builder.rebuilding`; the lock is a row, held by a connection that may be idle for as long."""
+        """See `Generations.rebuilding`; the lock is a row, held by a connection that may be idle for as long."""
         with self._database.holding() as cursor:
             try:
                 cursor.execute(self._database.statement(_REBUILDING))
@@ -139,13 +139,13 @@ class PostgresBuilder:
             yield check_held
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """See `Builder.boundaries`."""
+        """See `Generations.boundaries`."""
         positions = sample_positions(count, upto)
         rows = self._database.fetch(self._database.statement(APPOINTMENTS_AT), {"positions": positions})
         return quantiles([row[0] for row in rows], count)
 
-    def begin(self, pieces: Sequence[Piece]) -> Generation:
-        """See `Builder.begin`."""
+    def begin(self, partitions: Sequence[Partition]) -> Generation:
+        """See `Generations.begin`."""
         with self._database.writing() as cursor:
             parameters = {
                 "fold_version": current_fold_version(),
@@ -156,7 +156,7 @@ class PostgresBuilder:
             for statement in statements_of(GENERATION_SQL):
                 cursor.execute(self._database.statement(statement, generation=number))
             cursor.executemany(
-                self._database.statement(_INSERT_PIECE),
+                self._database.statement(_INSERT_PARTITION),
                 [
                     {
                         "generation": number,
@@ -165,30 +165,30 @@ class PostgresBuilder:
                         "until": one.until,
                         "upto": one.upto,
                     }
-                    for one in pieces
+                    for one in partitions
                 ],
             )
             return Generation(number)
 
     def upto(self, generation: Generation) -> Position | None:
-        """See `Builder.upto`."""
+        """See `Generations.upto`."""
         [[upto]] = self._database.fetch(self._database.statement(_UPTO), {"generation": generation})
         return None if upto is None else Position(upto)
 
-    def pieces(self, generation: Generation) -> list[Piece]:
-        """See `Builder.pieces`."""
-        rows = self._database.fetch(self._database.statement(_PIECES), {"generation": generation})
-        return [Piece(*row) for row in rows]
+    def partitions(self, generation: Generation) -> list[Partition]:
+        """See `Generations.partitions`."""
+        rows = self._database.fetch(self._database.statement(_PARTITIONS), {"generation": generation})
+        return [Partition(*row) for row in rows]
 
-    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
-        """See `Builder.load`."""
+    def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
+        """See `Generations.load`."""
         began = time.perf_counter()
         with self._database.writing() as cursor:
-            parameters = {"generation": generation, "number": piece.number}
-            cursor.execute(self._database.statement(_TAKE_PIECE), parameters)
+            parameters = {"generation": generation, "number": partition.number}
+            cursor.execute(self._database.statement(_TAKE_PARTITION), parameters)
             if cursor.rowcount == 0:
                 return Loaded(0, 0, 0.0, 0.0)
-            rows, events = fold(streams_of_piece(cursor, self._database, piece, piece.upto))
+            rows, events = fold(streams_of_partition(cursor, self._database, partition, partition.upto))
             folded = time.perf_counter()
             self._copy(cursor, _COPY_APPOINTMENTS, _APPOINTMENT_TYPES, rows.appointments, generation=generation)
             for side in Side:
@@ -196,21 +196,21 @@ class PostgresBuilder:
         return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
 
     def make_keys(self, generation: Generation) -> None:
-        """See `Builder.make_keys`; then the planner learns what the tables hold."""
+        """See `Generations.make_keys`; then the planner learns what the tables hold."""
         self._database.run_script(KEYS_SQL, generation=generation)
         with self._database.writing() as cursor:
             for table in TABLES:
                 cursor.execute(self._database.statement("ANALYZE {schema}.{table}", table=f"{table}_{generation}"))
 
     def finish(self, generation: Generation, position: Position) -> None:
-        """See `Builder.finish`."""
+        """See `Generations.finish`."""
         with self._database.writing() as cursor:
             parameters = {"generation": generation, "position": position}
             cursor.execute(self._database.statement(_FINISH), parameters)
 
     @contextmanager
-    def switching(self, generation: Generation) -> Iterator[PostgresSwitchTurn]:
-        """See `Builder.switching`; every projector's turn holds the pointer in share mode, this one alone.
+    def switching(self, generation: Generation) -> Iterator[PostgresSwitch]:
+        """See `Generations.switching`; every unit of work holds the pointer in share mode, this one alone.
 
         Everybody takes the pointer first and rows of `generation` after it, so nobody waits in a circle.
         """
@@ -219,18 +219,18 @@ class PostgresBuilder:
             [[serving]] = cursor.execute(self._database.statement(_SERVING)).fetchall()
             cursor.execute(self._database.statement(_GENERATIONS_LOCKED), {"numbers": [serving, generation]})
             rows = {row[0]: row for row in cursor}
-            turn = PostgresSwitchTurn(self._database, cursor, *rows[generation])
-            turn.serving_position = rows[serving][2]
-            yield turn
+            work = PostgresSwitch(self._database, cursor, *rows[generation])
+            work.serving_position = rows[serving][2]
+            yield work
             cursor.execute(self._database.statement(_SWITCH), {"next": generation})
             self._set_state(cursor, generation, GenerationState.READY)
             # The position may have risen: whoever waits for one looks again.
             cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})
 
     def drop(self, generation: Generation) -> bool:
-        """See `Builder.drop`."""
+        """See `Generations.drop`."""
         with self._database.writing() as cursor:
-            cursor.execute(self._database.statement(_DELETE_PIECES), {"generation": generation})
+            cursor.execute(self._database.statement(_DELETE_PARTITIONS), {"generation": generation})
             self._set_state(cursor, generation, GenerationState.RETIRED)
         try:
             with self._database.writing() as cursor:
@@ -246,7 +246,7 @@ class PostgresBuilder:
 
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[PostgresSnapshot]:
-        """See `Builder.snapshot`."""
+        """See `Generations.snapshot`."""
         with self._database.snapshot(token) as cursor:
             cursor.execute(self._database.statement(_POSITION), {"generation": generation})
             [[position, head]] = cursor.fetchall()
@@ -265,7 +265,7 @@ class PostgresBuilder:
                 copy.write_row(row)
 
 
-class PostgresSwitchTurn(PostgresTurn):
-    """See `SwitchTurn`."""
+class PostgresSwitch(PostgresUnitOfWork):
+    """See `Switch`."""
 
     serving_position = Position(0)

@@ -1,3 +1,16 @@
 -- From version 1 of the tables to version 2, after the event store's script has made what it lacks.
 
 UPDATE {schema}.serving SET tables_version = 2 WHERE tables_version = 1;
+
+-- What version 1 noted of an unfinished rebuild is of no use: the next rebuild begins anew.
+DROP TABLE IF EXISTS {schema}.piece;
+
+CREATE TABLE IF NOT EXISTS {schema}.rebuild_partition (
+    generation bigint NOT NULL,
+    number bigint NOT NULL,
+    first text,
+    until text,
+    upto bigint NOT NULL,
+    is_loaded boolean NOT NULL,
+    PRIMARY KEY (generation, number)
+);

@@ -11,7 +11,7 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from domain.storage.postgres.database import PostgresDatabase, Row
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores.generations import TABLES, Piece
+from projections.stores.generations import TABLES, Partition
 
 _PORTION_ROWS: Final = 1000
 
@@ -22,7 +22,7 @@ APPOINTMENTS_AT: Final = """
     ORDER BY originator_id
 """
 
-_PIECE_STREAMS: Final = """
+_PARTITION_STREAMS: Final = """
     SELECT notification_id, originator_version, originator_id, topic, state
     FROM {schema}.stored_events
     WHERE originator_id >= COALESCE(%(first)s::text, '')
@@ -88,9 +88,9 @@ class PostgresSnapshot:
         [[token]] = self._cursor.execute("SELECT pg_export_snapshot()").fetchall()
         return str(token)
 
-    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+    def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""
-        return streams_of_piece(self._cursor, self._database, piece, self.position)
+        return streams_of_partition(self._cursor, self._database, partition, self.position)
 
     def rows(self, keys: Rows) -> Rows:
         """See `Snapshot.rows`."""
@@ -144,13 +144,13 @@ class PostgresSnapshot:
                 yield portion
 
 
-def streams_of_piece(
-    cursor: Cursor[Row], database: PostgresDatabase, piece: Piece, upto: Position
+def streams_of_partition(
+    cursor: Cursor[Row], database: PostgresDatabase, partition: Partition, upto: Position
 ) -> Iterator[StoredEnvelope]:
-    """Streams through a cursor on the server, so that memory does not grow with the piece."""
-    parameters = {"first": piece.first, "until": piece.until, "upto": upto}
+    """Streams through a cursor on the server, so that memory does not grow with the partition."""
+    parameters = {"first": partition.first, "until": partition.until, "upto": upto}
     with cursor.connection.cursor("streams", binary=True) as streaming:
         streaming.itersize = _PORTION_ROWS
-        streaming.execute(database.statement(_PIECE_STREAMS), parameters)
+        streaming.execute(database.statement(_PARTITION_STREAMS), parameters)
         for row in streaming:
             yield StoredEnvelope(*row)

@@ -28,7 +28,7 @@ from projections.stores.base import (
     ScheduleQuery,
     Stamp,
 )
-from projections.stores.postgres.unit_of_work import PostgresTurn
+from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 
 _FOLDER: Final = resources.files("projections.stores.postgres")
 MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
@@ -37,8 +37,8 @@ GENERATION_SQL: Final = (_FOLDER / "generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "keys.sql").read_text("utf-8")
 INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL
 
-# Every question is the serving generation's stamp, joined with the answer of the generation that the caller
-# believes in. When the stamp names another generation the answer is empty, and the question is asked again.
+# Every question is the serving generation's stamp, joined with the answer of the generation that served when
+# last asked. When the stamp names another generation the answer is empty, and the question is asked again.
 _STAMP: Final = """
     SELECT
         serving.generation,
@@ -159,7 +159,7 @@ class PostgresStore:
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
-        self._believed: Generation | None = None
+        self._serving_generation: Generation | None = None
         self._channel = f"{database.schema}_projected"
 
     def create(self) -> None:
@@ -190,15 +190,15 @@ class PostgresStore:
         return Catalogue(serving, previous, infos)
 
     @contextmanager
-    def turn(self, generation: Generation | None = None) -> Iterator[PostgresTurn]:
-        """See `Store.turn`; the row of the generation's position, locked, is the lock."""
+    def unit_of_work(self, generation: Generation | None = None) -> Iterator[PostgresUnitOfWork]:
+        """See `Store.unit_of_work`; the row of the generation's position, locked, is the lock."""
         with self._database.writing() as cursor:
             if generation is None:
                 [[generation, tables_version]] = cursor.execute(self._database.statement(_SERVING_HELD)).fetchall()
                 check_tables_version(tables_version)
             cursor.execute(self._database.statement(_GENERATION_LOCKED), {"generation": generation})
             [row] = cursor.fetchall()
-            yield PostgresTurn(self._database, cursor, *row)
+            yield PostgresUnitOfWork(self._database, cursor, *row)
             cursor.execute(self._database.statement(_NOTIFY, channel=self._channel))
 
     def stamp(self) -> Stamp:
@@ -265,7 +265,7 @@ class PostgresStore:
         """The stamp and the rows of an answer, both of the generation that serves."""
         question = _STAMP.replace("ANSWER", answer)
         while True:
-            generation = self._believed or self._serving()
+            generation = self._serving_generation or self._serving()
             try:
                 rows = self._database.fetch(
                     self._database.statement(question, side=side, generation=generation), parameters
@@ -284,9 +284,9 @@ class PostgresStore:
                 )
 
     def _serving(self) -> Generation:
-        """The generation that serves, believed in from now on: no table is named before the pointer was read."""
+        """Reads which generation serves and caches it: no table is named before the pointer was read."""
         serving = self.catalogue().serving
-        self._believed = serving
+        self._serving_generation = serving
         return serving
 
 

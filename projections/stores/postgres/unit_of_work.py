@@ -1,4 +1,4 @@
-"""A projector's turn on PostgreSQL: what a batch reads and writes."""
+"""A projector's unit of work on PostgreSQL: what a batch reads and writes."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ _MOVE: Final = """
 """
 
 
-class PostgresTurn:
-    """See `Turn`."""
+class PostgresUnitOfWork:
+    """See `UnitOfWork`."""
 
     batch_events = 4_000
 
@@ -71,18 +71,18 @@ class PostgresTurn:
         self.position = position
 
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `Turn.read`."""
+        """See `UnitOfWork.read`."""
         self._cursor.execute(*reading(self._database, after=self.position, upto=upto, limit=limit))
         return [StoredEnvelope(*row) for row in self._cursor]
 
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """See `Turn.appointments`."""
+        """See `UnitOfWork.appointments`."""
         statement = self._database.statement(_APPOINTMENTS, generation=self.generation)
         self._cursor.execute(statement, {"appointment_ids": list(appointment_ids)})
         return [AppointmentRow(*row) for row in self._cursor]
 
     def write(self, rows: Rows, position: Position) -> None:
-        """See `Turn.write`."""
+        """See `UnitOfWork.write`."""
         self._upsert(_UPSERT_APPOINTMENTS, rows.appointments)
         for side in Side:
             self._upsert(_UPSERT_SCHEDULE, rows.of(side), side=side)

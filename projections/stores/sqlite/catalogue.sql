@@ -25,8 +25,8 @@ INSERT INTO generation (number, fold_version, position, state, created_at)
 VALUES (1, {fold_version}, 0, 'ready', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
 ON CONFLICT DO NOTHING;
 
--- The pieces of a generation that is being built, and which of them are loaded.
-CREATE TABLE IF NOT EXISTS piece (
+-- The partitions of a generation that is being built, and which of them are loaded.
+CREATE TABLE IF NOT EXISTS rebuild_partition (
     generation INTEGER NOT NULL,
     number INTEGER NOT NULL,
     first TEXT,

@@ -15,13 +15,13 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
 from projections.rows import Side
 from projections.stores.base import GenerationState
-from projections.stores.generations import TABLES, Fold, Loaded, Piece, quantiles, sample_positions
-from projections.stores.sqlite.snapshot import SQLiteSnapshot, appointments_at, streams_of_piece
+from projections.stores.generations import TABLES, Fold, Loaded, Partition, quantiles, sample_positions
+from projections.stores.sqlite.snapshot import SQLiteSnapshot, appointments_at, streams_of_partition
 from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
-from projections.stores.sqlite.unit_of_work import SQLiteTurn
+from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
 
 _PAUSE_RATIO: Final = 0.5
-"""After each piece the file is left to others for this part of the time the piece held it."""
+"""After each partition the file is left to others for this part of the time the partition held it."""
 
 _INSERT_APPOINTMENT: Final = "INSERT INTO appointment_{generation} (appointment_id, position, body) VALUES (?, ?, ?)"
 
@@ -34,17 +34,17 @@ _INSERT_SCHEDULE: Final = """
 """
 
 
-class SQLiteBuilder:
-    """See `Builder`."""
+class SQLiteGenerations:
+    """See `Generations`."""
 
-    piece_events = 4_000  # loading one holds the file
+    partition_events = 4_000  # loading one holds the file
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
-        """See `Builder.rebuilding`; the lock is one of SQLite's own, on an empty file beside the database."""
+        """See `Generations.rebuilding`; the lock is one of SQLite's own, on an empty file beside the database."""
         path = f"{self._database.path}-rebuild"
         create_private_file(path)
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
@@ -57,12 +57,12 @@ class SQLiteBuilder:
             yield lambda: None
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """See `Builder.boundaries`."""
+        """See `Generations.boundaries`."""
         with self._database.snapshot() as cursor:
             return quantiles(appointments_at(cursor, sample_positions(count, upto)), count)
 
-    def begin(self, pieces: Sequence[Piece]) -> Generation:
-        """See `Builder.begin`."""
+    def begin(self, partitions: Sequence[Partition]) -> Generation:
+        """See `Generations.begin`."""
         with self._database.writing() as cursor:
             [number] = cursor.execute("SELECT MAX(number) + 1 FROM generation").fetchone()
             cursor.execute(
@@ -72,41 +72,46 @@ class SQLiteBuilder:
             for statement in GENERATION_SQL.format(generation=number).split(";\n"):
                 cursor.execute(statement)
             cursor.executemany(
-                "INSERT INTO piece (generation, number, first, until, upto, is_loaded) VALUES (?, ?, ?, ?, ?, 0)",
-                [(number, piece.number, piece.first, piece.until, piece.upto) for piece in pieces],
+                """
+                INSERT INTO rebuild_partition (generation, number, first, until, upto, is_loaded)
+                VALUES (?, ?, ?, ?, ?, 0)
+                """,
+                [(number, one.number, one.first, one.until, one.upto) for one in partitions],
             )
             return Generation(number)
 
     def upto(self, generation: Generation) -> Position | None:
-        """See `Builder.upto`."""
+        """See `Generations.upto`."""
         with self._database.reading() as cursor:
-            [upto] = cursor.execute("SELECT MAX(upto) FROM piece WHERE generation = ?", (generation,)).fetchone()
+            [upto] = cursor.execute(
+                "SELECT MAX(upto) FROM rebuild_partition WHERE generation = ?", (generation,)
+            ).fetchone()
             return None if upto is None else Position(upto)
 
-    def pieces(self, generation: Generation) -> list[Piece]:
-        """See `Builder.pieces`."""
+    def partitions(self, generation: Generation) -> list[Partition]:
+        """See `Generations.partitions`."""
         with self._database.reading() as cursor:
             cursor.execute(
                 """
                 SELECT number, first, until, upto
-                FROM piece
+                FROM rebuild_partition
                 WHERE generation = ? AND NOT is_loaded
                 ORDER BY number
                 """,
                 (generation,),
             )
-            return [Piece(*row) for row in cursor]
+            return [Partition(*row) for row in cursor]
 
-    def load(self, generation: Generation, piece: Piece, fold: Fold) -> Loaded:
-        """See `Builder.load`; folds before it takes the file, and lets others have it for a while after."""
+    def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
+        """See `Generations.load`; folds before it takes the file, and lets others have it for a while after."""
         began = time.perf_counter()
         with self._database.snapshot() as cursor:
-            rows, events = fold(streams_of_piece(cursor, piece, piece.upto))
+            rows, events = fold(streams_of_partition(cursor, partition, partition.upto))
         folded = time.perf_counter()
         with self._database.writing() as cursor:
             cursor.execute(
-                "UPDATE piece SET is_loaded = 1 WHERE generation = ? AND number = ? AND NOT is_loaded",
-                (generation, piece.number),
+                "UPDATE rebuild_partition SET is_loaded = 1 WHERE generation = ? AND number = ? AND NOT is_loaded",
+                (generation, partition.number),
             )
             if cursor.rowcount == 1:
                 cursor.executemany(_INSERT_APPOINTMENT.format(generation=generation), rows.appointments)
@@ -117,21 +122,21 @@ class SQLiteBuilder:
         return Loaded(events, len(rows.appointments), folded - began, loaded - folded)
 
     def make_keys(self, generation: Generation) -> None:
-        """See `Builder.make_keys`; each in a transaction of its own, so that appends come in between."""
+        """See `Generations.make_keys`; each in a transaction of its own, so that appends come in between."""
         for statement in KEYS_SQL.format(generation=generation).split(";\n"):
             with self._database.writing() as cursor:
                 cursor.execute(statement)
 
     def finish(self, generation: Generation, position: Position) -> None:
-        """See `Builder.finish`."""
+        """See `Generations.finish`."""
         with self._database.writing() as cursor:
             cursor.execute(
                 "UPDATE generation SET position = MAX(position, ?) WHERE number = ?", (position, generation)
             )
 
     @contextmanager
-    def switching(self, generation: Generation) -> Iterator[SQLiteSwitchTurn]:
-        """See `Builder.switching`; the write lock of the file holds the pointer."""
+    def switching(self, generation: Generation) -> Iterator[SQLiteSwitch]:
+        """See `Generations.switching`; the write lock of the file holds the pointer."""
         with self._database.writing() as cursor:
             row = cursor.execute(
                 """
@@ -142,9 +147,9 @@ class SQLiteBuilder:
                 """,
                 (generation,),
             ).fetchone()
-            turn = SQLiteSwitchTurn(cursor, *row[:3])
-            turn.serving_position = row[3]
-            yield turn
+            work = SQLiteSwitch(cursor, *row[:3])
+            work.serving_position = row[3]
+            yield work
             cursor.execute(
                 "UPDATE serving SET previous = generation, generation = :next WHERE generation <> :next",
                 {"next": generation},
@@ -152,17 +157,17 @@ class SQLiteBuilder:
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
 
     def drop(self, generation: Generation) -> bool:
-        """See `Builder.drop`; who reads a file holds nobody up."""
+        """See `Generations.drop`; who reads a file holds nobody up."""
         with self._database.writing() as cursor:
             for table in TABLES:
                 cursor.execute(f"DROP TABLE IF EXISTS {table}_{generation}")
-            cursor.execute("DELETE FROM piece WHERE generation = ?", (generation,))
+            cursor.execute("DELETE FROM rebuild_partition WHERE generation = ?", (generation,))
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.DROPPED, generation))
         return True
 
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[SQLiteSnapshot]:
-        """See `Builder.snapshot`."""
+        """See `Generations.snapshot`."""
         with self._database.snapshot() as cursor:
             [position, state, head] = cursor.execute(
                 """
@@ -178,7 +183,7 @@ class SQLiteBuilder:
             yield snapshot
 
 
-class SQLiteSwitchTurn(SQLiteTurn):
-    """See `SwitchTurn`."""
+class SQLiteSwitch(SQLiteUnitOfWork):
+    """See `Switch`."""
 
     serving_position = Position(0)

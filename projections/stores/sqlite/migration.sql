@@ -1,3 +1,16 @@
 -- From version 1 of the tables to version 2, after the event store's script has made what it lacks.
 
 UPDATE serving SET tables_version = 2 WHERE tables_version = 1;
+
+-- What version 1 noted of an unfinished rebuild is of no use: the next rebuild begins anew.
+DROP TABLE IF EXISTS piece;
+
+CREATE TABLE IF NOT EXISTS rebuild_partition (
+    generation INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    first TEXT,
+    until TEXT,
+    upto INTEGER NOT NULL,
+    is_loaded INTEGER NOT NULL,
+    PRIMARY KEY (generation, number)
+);

@@ -11,11 +11,11 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores.base import GenerationState
-from projections.stores.generations import TABLES, Piece
+from projections.stores.generations import TABLES, Partition
 
 _PORTION_ROWS: Final = 1000
 
-_PIECE_STREAMS: Final = """
+_PARTITION_STREAMS: Final = """
     SELECT rowid, originator_version, originator_id, topic, state
     FROM stored_events
     WHERE originator_id >= COALESCE(:first, '')
@@ -83,9 +83,9 @@ class SQLiteSnapshot:
         """
         return str(self.position) if self._state is GenerationState.BUILDING else None
 
-    def streams(self, piece: Piece) -> Iterator[StoredEnvelope]:
+    def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
         """See `Snapshot.streams`."""
-        return streams_of_piece(self._another_cursor(), piece, self.position)
+        return streams_of_partition(self._another_cursor(), partition, self.position)
 
     def rows(self, keys: Rows) -> Rows:
         """See `Snapshot.rows`."""
@@ -135,9 +135,9 @@ class SQLiteSnapshot:
         return self._cursor.connection.cursor()
 
 
-def streams_of_piece(cursor: sqlite3.Cursor, piece: Piece, upto: Position) -> Iterator[StoredEnvelope]:
-    """The envelopes of a piece up to a position, stream by stream, each by event id."""
-    cursor.execute(_PIECE_STREAMS, {"first": piece.first, "until": piece.until, "upto": upto})
+def streams_of_partition(cursor: sqlite3.Cursor, partition: Partition, upto: Position) -> Iterator[StoredEnvelope]:
+    """The envelopes of a partition up to a position, stream by stream, each by event id."""
+    cursor.execute(_PARTITION_STREAMS, {"first": partition.first, "until": partition.until, "upto": upto})
     return (StoredEnvelope(*row) for row in cursor)
 
 

@@ -28,7 +28,7 @@ from projections.stores.base import (
     ScheduleQuery,
     Stamp,
 )
-from projections.stores.sqlite.unit_of_work import SQLiteTurn
+from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
 
 _FOLDER: Final = resources.files("projections.stores.sqlite")
 MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
@@ -36,8 +36,8 @@ _CATALOGUE_SQL: Final = (_FOLDER / "catalogue.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "keys.sql").read_text("utf-8")
 
-# Every question is the serving generation's stamp, joined with the answer of the generation that the caller
-# believes in. When the stamp names another generation the answer is empty, and the question is asked again.
+# Every question is the serving generation's stamp, joined with the answer of the generation that served when
+# last asked. When the stamp names another generation the answer is empty, and the question is asked again.
 _STAMP: Final = """
     SELECT
         serving.generation,
@@ -115,7 +115,7 @@ class SQLiteStore:
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
-        self._believed: Generation | None = None
+        self._serving_generation: Generation | None = None
 
     def create(self) -> None:
         """See `Store.create`."""
@@ -145,8 +145,8 @@ class SQLiteStore:
             return Catalogue(row[0], row[1], infos)
 
     @contextmanager
-    def turn(self, generation: Generation | None = None) -> Iterator[SQLiteTurn]:
-        """See `Store.turn`; the write lock of the file is the lock."""
+    def unit_of_work(self, generation: Generation | None = None) -> Iterator[SQLiteUnitOfWork]:
+        """See `Store.unit_of_work`; the write lock of the file is the lock."""
         with self._database.writing() as cursor:
             row = cursor.execute(
                 """
@@ -157,7 +157,7 @@ class SQLiteStore:
                 (generation,),
             ).fetchone()
             check_tables_version(row[3])
-            yield SQLiteTurn(cursor, *row[:3])
+            yield SQLiteUnitOfWork(cursor, *row[:3])
 
     def stamp(self) -> Stamp:
         """See `Store.stamp`."""
@@ -223,7 +223,7 @@ class SQLiteStore:
     ) -> tuple[Stamp, list[tuple[Any, ...]]]:
         """The stamp and the rows of an answer, both of the generation that serves."""
         while True:
-            generation = self._believed or self._serving()
+            generation = self._serving_generation or self._serving()
             statement = _question(answer, side, generation)
             try:
                 with self._database.reading() as cursor:
@@ -242,9 +242,9 @@ class SQLiteStore:
                 )
 
     def _serving(self) -> Generation:
-        """The generation that serves, believed in from now on: no table is named before the pointer was read."""
+        """Reads which generation serves and caches it: no table is named before the pointer was read."""
         serving = self.catalogue().serving
-        self._believed = serving
+        self._serving_generation = serving
         return serving
 
 

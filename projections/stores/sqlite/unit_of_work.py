@@ -1,4 +1,4 @@
-"""A projector's turn on SQLite: what a batch reads and writes."""
+"""A projector's unit of work on SQLite: what a batch reads and writes."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _UPSERT_SCHEDULE: Final = """
 """
 
 
-class SQLiteTurn:
-    """See `Turn`."""
+class SQLiteUnitOfWork:
+    """See `UnitOfWork`."""
 
-    batch_events = 1_000  # a turn holds the file
+    batch_events = 1_000  # a unit of work holds the file
 
     def __init__(self, cursor: sqlite3.Cursor, generation: Generation, fold_version: int, position: Position) -> None:
         self._cursor = cursor
@@ -49,11 +49,11 @@ class SQLiteTurn:
         self.position = position
 
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `Turn.read`."""
+        """See `UnitOfWork.read`."""
         return read_batch(self._cursor, after=self.position, upto=upto, limit=limit)
 
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """See `Turn.appointments`."""
+        """See `UnitOfWork.appointments`."""
         self._cursor.execute(
             f"""
             SELECT appointment_id, position, body
@@ -65,7 +65,7 @@ class SQLiteTurn:
         return [AppointmentRow(*row) for row in self._cursor]
 
     def write(self, rows: Rows, position: Position) -> None:
-        """See `Turn.write`."""
+        """See `UnitOfWork.write`."""
         self._cursor.executemany(_UPSERT_APPOINTMENT.format(generation=self.generation), rows.appointments)
         for side in Side:
             self._cursor.executemany(_UPSERT_SCHEDULE.format(side=side, generation=self.generation), rows.of(side))
