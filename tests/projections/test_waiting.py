@@ -6,11 +6,15 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 import pytest
 
+from domain.storage.postgres.connection import PostgresConnection
+from domain.storage.postgres.listener import PostgresListener
+from domain.storage.postgres.url import PostgresUrl
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 from tests.support.postgres_server import PostgresServer, postgres_server
@@ -20,7 +24,7 @@ SERVER_SLOTS = 16
 WAITERS = 120
 
 CONNECTIONS = "SELECT count(*) FROM pg_stat_activity WHERE application_name = %s"
-LISTENERS = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND query LIKE 'LISTEN%%'"
+LISTENERS = "SELECT pid FROM pg_stat_activity WHERE application_name = %s AND query LIKE '%%LISTEN%%'"
 
 
 @pytest.fixture
@@ -81,6 +85,31 @@ def test_a_wait_outlives_the_connection_that_listens_for_it(postgres_place: Plac
         events.append([as_json(envelope(1))])
         projector.catch_up()
         assert len(answer.result(SECONDS_MAX)) == 1
+
+
+def test_who_listens_gets_another_connection_for_one_that_is_lost_at_once(postgres_place: Place) -> None:
+    name = f"listener_{postgres_place.schema}"
+    url = f"{postgres_place.url}&application_name={name}"
+    made = 0
+
+    def connect() -> PostgresConnection:
+        nonlocal made
+        made += 1
+        connection = PostgresConnection.open(
+            PostgresUrl.read(url).connecting_within(SECONDS_MAX), seconds=SECONDS_MAX
+        )
+        if made == 1:
+            with suppress(psycopg.OperationalError):
+                connection.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return connection
+
+    listener = PostgresListener(connect)
+    with listener.waiter("any") as wait, psycopg.connect(postgres_place.url, autocommit=True) as operator:
+        deadline = time.monotonic() + SECONDS_MAX
+        while not operator.execute(LISTENERS, (name,)).fetchall():
+            wait(threading.Event(), 0.01)
+            assert time.monotonic() < deadline, "nobody listens"
+    listener.close()
 
 
 def test_nothing_stays_connected_after_close(postgres_place: Place) -> None:

@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
+from domain import AppendReport
 from domain.errors import NotInstalled, StorageUnavailable, VersionMismatch
 from domain.identifiers import Position
 from domain.storage.postgres.database import PostgresDatabase
@@ -243,18 +244,18 @@ def test_a_server_that_stops_in_the_middle_of_a_batch_loses_nothing_committed(no
             lines = list(sample_envelopes(4000))
             committed = 0
 
-            def stop_after_two(report: object) -> None:
+            def stop_in_the_middle(report: AppendReport) -> None:
                 nonlocal committed
-                committed = getattr(report, "appended")  # noqa: B009 - an AppendReport
-                if committed == 2000:
+                committed = report.appended
+                if committed >= 2000:  # a machine that is busy makes smaller batches
                     server.stop()
 
             with pytest.raises(StorageUnavailable, match=r"cannot connect|went away"):
-                events.append(lines, progress=stop_after_two)
-            assert committed == 2000
+                events.append(lines, progress=stop_in_the_middle)
+            assert 2000 <= committed < 4000
             server.start()
             report = events.append(lines)
-            assert (report.appended, report.duplicates) == (2000, 2000)
+            assert (report.appended, report.duplicates) == (4000 - committed, committed)
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 dislikes what others do all the same

@@ -312,16 +312,19 @@ def test_while_backends_are_terminated_all_the_time_every_step_succeeds_or_says_
     check_everything(postgres_place, 600)
 
 
+TERMINATE = "SELECT pg_terminate_backend(pid, %s) FROM pg_stat_activity WHERE application_name = %s"
+
+
 @contextmanager
 def terminating_all_the_time(place: Place, name: str) -> Iterator[list[int]]:
     stop = threading.Event()
     terminated: list[int] = []
 
     def terminate_all() -> None:
-        question = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = %s"
         with psycopg.connect(place.url, autocommit=True) as connection:
             while not stop.wait(0.005):
-                terminated.append(len(connection.execute(question, (name,)).fetchall()))
+                terminated.append(len(connection.execute(TERMINATE, (0, name)).fetchall()))
+            connection.execute(TERMINATE, (60_000, name))  # none is told yet still there when the next step begins
 
     terminator = threading.Thread(target=terminate_all)
     terminator.start()

@@ -80,7 +80,7 @@ class PostgresDatabase:
                     try:
                         return self._fetch(connection, statement, parameters, limit)
                     except psycopg.OperationalError as error:
-                        if isinstance(error, NoAnswer) or not connection.closed:
+                        if isinstance(error, NoAnswer) or not (connection.closed or _ends_session(error)):
                             raise
             with self._of_process().pool.connection(limit) as connection:
                 return self._fetch(connection, statement, parameters, limit)
@@ -246,6 +246,11 @@ class PostgresDatabase:
             if secret:
                 text = text.replace(secret, "***")
         return text
+
+
+def _ends_session(error: psycopg.Error) -> bool:
+    """Whether these were the server's last words on a connection, whose end may be yet to come."""
+    return error.diag.severity_nonlocalized in ("FATAL", "PANIC")
 
 
 class _Connections:

@@ -20,6 +20,8 @@ _STOP_LATENCY_SECONDS: Final = 0.2
 _POLL_SECONDS: Final = 0.1
 _ANSWER_SECONDS_MAX: Final = 10.0
 _RETRY_SECONDS: Final = 1.0
+_HEAR: Final = "-- LISTEN goes on"
+"""Asks nothing, and hands what has come to the handler. An operator sees in pg_stat_activity what it is for."""
 
 
 class PostgresListener:
@@ -111,12 +113,12 @@ class PostgresListener:
 
     def _run(self, connection: PostgresConnection, ended: socket.socket) -> None:
         with connection, ended, selectors.DefaultSelector() as selector:
-            selector.register(connection.fileno(), selectors.EVENT_READ)
-            selector.register(ended, selectors.EVENT_READ)
             try:
+                selector.register(connection.fileno(), selectors.EVENT_READ)
+                selector.register(ended, selectors.EVENT_READ)
                 while all(key.fileobj is not ended for key, _ in selector.select()):
                     connection.deadline = time.monotonic() + _ANSWER_SECONDS_MAX
-                    connection.execute("")  # hands what has come to the handler
+                    connection.execute(_HEAR)
             except psycopg.Error:  # waiters return, ask, and listen anew
                 pass
             finally:
