@@ -335,7 +335,7 @@ def test_ctrl_c_in_the_middle_of_an_ingestion_keeps_what_was_committed_and_the_n
     assert typed_at.stdout.read() == b""
     assert re.fullmatch(
         r"appointments: interrupted, everything that was committed is safe; "
-        r"1,[05]00 items were done; running it again completes the work\n",
+        r"[1-9][0-9,]* items were done; running it again completes the work\n",
         typed_at.stderr.read().decode(),
     )
     assert events.count() == 1500

@@ -369,6 +369,7 @@ def test_what_is_no_envelope_among_envelopes_is_quarantined_and_does_not_end_the
 def test_an_append_that_breaks_off_tells_what_was_done(memory_place: Place) -> None:
     def broken() -> Iterator[Any]:
         yield from (envelope(event_id) for event_id in range(1, 1001))
+        yield PAUSE
         raise OSError("the network is gone")
 
     with pytest.raises(OSError, match="the network is gone") as caught:

@@ -173,7 +173,7 @@ def test_of_a_zipped_file_that_is_damaged_far_inside_what_was_committed_is_said_
         path.write_bytes(broken)
         status, out, complaint = ask("ingest", str(path))
         assert (status, out, complaint.count("\n")) == (2, "", 1)
-        assert re.search(r"gzip.*; [123],[0-9]{3} items were done; running it again completes the work", complaint)
+        assert re.search(r"gzip.*; [1-9][0-9,]* items were done; running it again completes the work", complaint)
         assert 0 < durable_place.events().count() < len(lines)
     path.write_bytes(whole)
     assert ask("ingest", str(path))[0] == 0
