@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from domain.appointment import Appointment, appointment_of, fold
 from domain.contract import read_envelope
 from domain.envelope import CancelationReason, CanceledBy, Envelope, Status
+from domain.identifiers import Position
+from projections.rows import appointment_from, rows_of
 from tests.support.builders import as_json, envelope
 
 
@@ -249,6 +252,14 @@ def test_a_late_first_envelope_makes_an_irregular_appointment_regular() -> None:
 def test_the_lifecycle_lists_changes_of_status_only() -> None:
     appointment = folded(accepted(1), accepted(2, title="x"), accepted(3, status="DONE"), accepted(4, status="DONE"))
     assert [(step.status, step.event_id) for step in appointment.lifecycle] == [("PLANNED", 1), ("DONE", 3)]
+
+
+def test_folded_or_read_from_a_row_an_appointment_is_the_same_frozen_dataclass_throughout() -> None:
+    once = fold(None, [accepted(1), accepted(2, status="DONE")])
+    [row] = rows_of([(once, Position(2))]).talents
+    assert row.body is not None
+    assert appointment_of(once) == appointment_from(row.body)
+    assert [dataclasses.asdict(step)["status"] for step in appointment_of(once).lifecycle] == ["PLANNED", "DONE"]
 
 
 def test_a_step_of_the_lifecycle_has_the_time_of_its_envelope() -> None:
