@@ -1,4 +1,4 @@
-"""The command line: which commands there are, and what a failure of each kind prints and returns."""
+"""The commands, and what each kind of error prints and which exit status it gives."""
 
 from __future__ import annotations
 
@@ -14,11 +14,25 @@ from typer.completion import shell_complete
 from typer.exceptions import TyperException
 
 from domain.errors import AppointmentsError, InputUnreadable, StorageError, UsageError
-from projections.cli import about, events, generations, operations, schedules
+from projections.cli.commands.appointment import appointment
+from projections.cli.commands.changes import changes
+from projections.cli.commands.conflicts import conflicts
+from projections.cli.commands.figures import figures
+from projections.cli.commands.history import history
+from projections.cli.commands.ingest import ingest
+from projections.cli.commands.init import init
+from projections.cli.commands.owners import coaches, talents
+from projections.cli.commands.project import project
+from projections.cli.commands.quarantine import quarantine
+from projections.cli.commands.rebuild import rebuild, rollback
+from projections.cli.commands.sample import sample
+from projections.cli.commands.schedule import coach, talent
+from projections.cli.commands.status import status
+from projections.cli.commands.verify import verify
 from projections.cli.exits import EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
 from projections.cli.interruption import Interrupted, raised_as_interrupted
 from projections.cli.terminal import complain, discard_output, prepare_output
-from projections.rows import Side
+from projections.cli.version import version_option
 
 UNUSABLE: Final = (UsageError, StorageError, InputUnreadable)
 
@@ -30,44 +44,44 @@ app = typer.Typer(
 )
 
 COMPLETION: Final = "_APPOINTMENTS_COMPLETE"
-"""The variable in which the shell's completion script asks."""
+"""The environment variable by which the shell's completion script asks for completions."""
 
 
 COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
-    ("init", operations.init, "init --db sqlite:///appointments.db"),
-    ("ingest", events.ingest, "ingest envelopes.jsonl more.json.gz --strict"),
-    ("talent", schedules.schedule_command(Side.TALENT), "talent 06e6f647-6ed0-43c9-b323-85d8f3384f31 --upcoming"),
-    ("coach", schedules.schedule_command(Side.COACH), "coach 50ad7fff-687a-4498-8a3a-662fda294ba1 --past"),
-    ("talents", schedules.talents, "talents --limit 20"),
-    ("coaches", schedules.coaches, "coaches --json"),
-    ("appointment", schedules.appointment, "appointment cc62fba4-ac9a-4b71-b5b8-5ac030a5c145"),
-    ("history", schedules.history, "history cc62fba4-ac9a-4b71-b5b8-5ac030a5c145"),
-    ("changes", schedules.changes, "changes --talent 06e6f647-6ed0-43c9-b323-85d8f3384f31"),
-    ("conflicts", schedules.conflicts, "conflicts --coach 50ad7fff-687a-4498-8a3a-662fda294ba1"),
-    ("figures", schedules.figures, "figures --talent 06e6f647-6ed0-43c9-b323-85d8f3384f31"),
-    ("project", events.project, "project --follow"),
-    ("rebuild", generations.rebuild, "rebuild --json"),
-    ("rollback", generations.rollback, "rollback"),
-    ("verify", generations.verify, "verify --sample 1000"),
-    ("status", operations.status, "status --check --max-lag 1000"),
-    ("sample", events.sample, "sample --events 1000 > envelopes.jsonl"),
+    ("init", init, "init --db sqlite:///appointments.db"),
+    ("ingest", ingest, "ingest envelopes.jsonl more.json.gz --strict"),
+    ("talent", talent, "talent 06e6f647-6ed0-43c9-b323-85d8f3384f31 --upcoming"),
+    ("coach", coach, "coach 50ad7fff-687a-4498-8a3a-662fda294ba1 --past"),
+    ("talents", talents, "talents --limit 20"),
+    ("coaches", coaches, "coaches --json"),
+    ("appointment", appointment, "appointment cc62fba4-ac9a-4b71-b5b8-5ac030a5c145"),
+    ("history", history, "history cc62fba4-ac9a-4b71-b5b8-5ac030a5c145"),
+    ("changes", changes, "changes --talent 06e6f647-6ed0-43c9-b323-85d8f3384f31"),
+    ("conflicts", conflicts, "conflicts --coach 50ad7fff-687a-4498-8a3a-662fda294ba1"),
+    ("figures", figures, "figures --talent 06e6f647-6ed0-43c9-b323-85d8f3384f31"),
+    ("project", project, "project --follow"),
+    ("rebuild", rebuild, "rebuild --json"),
+    ("rollback", rollback, "rollback"),
+    ("verify", verify, "verify --sample 1000"),
+    ("status", status, "status --check --max-lag 1000"),
+    ("sample", sample, "sample --events 1000 > envelopes.jsonl"),
 )
 
 for name, function, example in COMMANDS:
     app.command(name, epilog=f"Example: appointments {example}")(function)
-app.add_typer(operations.quarantine, name="quarantine")
-app.callback()(about.before_the_command)
+app.add_typer(quarantine, name="quarantine")
+app.callback()(version_option)
 
 
 def main() -> None:
-    """Runs the command line; the exit status is 0, or as `exits` says, or 128 and the number of a signal."""
+    """Runs the command line and exits with 0, a status of `projections.cli.exits`, or 128 plus a signal's number."""
     with raised_as_interrupted():
-        status = run(sys.argv[1:])
-    sys.exit(status)
+        exit_status = run(sys.argv[1:])
+    sys.exit(exit_status)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Runs one command and returns the exit status; every failure is one line on standard error."""
+    """Runs one command and returns its exit status; every error is one line on standard error."""
     try:
         return _run_to_the_end(arguments)
     except KeyboardInterrupt as error:
@@ -75,7 +89,7 @@ def run(arguments: Sequence[str]) -> int:
         try:
             sys.stdout.flush()
             complain("; ".join([f"{interrupted}, everything that was committed is safe", *_notes(error)]))
-        except OSError:  # the terminal is gone
+        except OSError:  # the terminal was closed
             discard_output()
         return interrupted.exit_status
 
@@ -83,9 +97,9 @@ def run(arguments: Sequence[str]) -> int:
 def _run_to_the_end(arguments: Sequence[str]) -> int:
     try:
         prepare_output()
-        status = _run(arguments)
+        exit_status = _run(arguments)
         sys.stdout.flush()
-    except BrokenPipeError:  # nobody reads on
+    except BrokenPipeError:  # such as `| head`
         discard_output()
         return 0
     except OSError as error:
@@ -97,7 +111,7 @@ def _run_to_the_end(arguments: Sequence[str]) -> int:
             raise
         complain(f"a defect of this program: {type(error).__name__}: {error}; APPOINTMENTS_TRACEBACK=1 shows more")
         return EXIT_UNUSABLE
-    return status
+    return exit_status
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -107,11 +121,11 @@ def _run(arguments: Sequence[str]) -> int:
     try:
         with command.make_context("appointments", list(arguments)) as context:
             command.invoke(context)
-    except (typer.Exit, SystemExit) as error:  # what shows or installs the completion ends by the second
+    except (typer.Exit, SystemExit) as error:  # SystemExit: printing or installing the completion
         return error.exit_code if isinstance(error, typer.Exit) else int(error.code or 0)
     except TyperException as error:
         message = error.format_message()
-        if "\n" in message:  # a command of several, and none is named: this is the help
+        if "\n" in message:  # a group such as `quarantine` without a command: its help
             print(message, file=sys.stderr)  # noqa: T201
         else:
             misused = getattr(getattr(error, "ctx", None), "command_path", "appointments")
@@ -126,7 +140,7 @@ def _run(arguments: Sequence[str]) -> int:
 
 
 def _with_whole_summaries(command: Any) -> Any:
-    """A command whose list of commands says of each the whole first sentence, where it would cut it."""
+    """Lets the list of commands show each command's whole first sentence, which typer would cut."""
     for one in getattr(command, "commands", {}).values():
         one.short_help = _with_whole_summaries(one).help
     return command

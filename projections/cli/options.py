@@ -1,10 +1,13 @@
-"""Options that several commands share, each said once."""
+"""The options that several commands share."""
 
 from __future__ import annotations
 
+from datetime import datetime, tzinfo
 from typing import Annotated, Final
 
 import typer
+
+from projections.queries.times import time_of
 
 _SECONDS_MAX: Final = 86_400
 
@@ -28,7 +31,7 @@ Schema = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
 Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many, 1 to 10,000.")]
 After = Annotated[
-    str | None, typer.Option("--after", metavar="CURSOR", help="Go on where the page that gave this cursor ended.")
+    str | None, typer.Option("--after", metavar="CURSOR", help="Start where the page that gave this cursor ended.")
 ]
 AtLeast = Annotated[
     int | None,
@@ -37,7 +40,7 @@ AtLeast = Annotated[
 
 
 def _seconds(value: float | None) -> float | None:
-    if value is not None and not 0 <= value <= _SECONDS_MAX:  # nor NaN
+    if value is not None and not 0 <= value <= _SECONDS_MAX:  # false for NaN too
         raise typer.BadParameter(f"expected 0 to {_SECONDS_MAX:,} seconds, found {value}")
     return value
 
@@ -75,3 +78,15 @@ SubphaseId = Annotated[
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="TIME", help="As the envelopes published until then give it.")
 ]
+Talent = Annotated[str | None, typer.Option("--talent", metavar="ID", help="Of this talent's schedule.")]
+Coach = Annotated[str | None, typer.Option("--coach", metavar="ID", help="Of this coach's schedule.")]
+Desc = Annotated[
+    bool, typer.Option("--desc", help="Latest first; appointments without a date are last in either order.")
+]
+IncludeDeleted = Annotated[bool, typer.Option("--include-deleted", help="With the softly deleted ones.")]
+Ical = Annotated[bool, typer.Option("--ical", help="Print an iCalendar file instead of text.")]
+
+
+def time_option(value: str | None, zone: tzinfo | None) -> datetime | None:
+    """The time that an option gives, read in a zone unless it has an offset; None when the option was not given."""
+    return None if value is None else time_of(value, zone)

@@ -13,8 +13,8 @@ import pytest
 from domain.errors import StorageError, UsageError
 from domain.identifiers import Generation
 from projections import Difference, DifferencesFound, Progress
-from projections.cli import generations as rebuilding
 from projections.cli.app import run
+from projections.cli.commands import rebuild as rebuilding
 from projections.rows import Side
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope

@@ -75,7 +75,7 @@ _HELD = """
 import sys
 from contextlib import nullcontext
 from projections.cli.app import main
-from projections.cli import generations as rebuilding
+from projections.cli.commands import rebuild as rebuilding
 from projections.stores.postgres.generations import PostgresGenerations
 from projections.stores.sqlite.generations import SQLiteGenerations
 class Bars:

@@ -1,4 +1,4 @@
-"""Commands that rebuild, verify and roll back the read models."""
+"""`appointments rebuild` and `rollback`: makes the next generation of the read models, or returns to the last."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from domain.identifiers import Generation
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Db, Json, Schema
-from projections.cli.terminal import Bars, complain, console, plain_table, print_json, progress_bars, show, text
+from projections.cli.terminal import Bars, complain, print_json, progress_bars
 from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
-from projections.rebuilding.verification import Difference
 
 
 def rebuild(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
-    restart: Annotated[bool, typer.Option("--restart", help="Do not go on with an unfinished rebuild.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Start over instead of resuming an unfinished rebuild.")
+    ] = False,
     processes: Annotated[
         int | None, typer.Option("--processes", min=1, metavar="N", help="How many load and verify at once.")
     ] = None,
@@ -33,7 +34,11 @@ def rebuild(
         if restart or processes is not None:
             raise UsageError("--drop-old makes no generation: --restart and --processes have no meaning with it")
         _drop_old(db, schema, as_json=as_json)
-        return
+    else:
+        _rebuild(db, schema, as_json=as_json, restart=restart, processes=processes)
+
+
+def _rebuild(db: str | None, schema: str | None, *, as_json: bool, restart: bool, processes: int | None) -> None:
     try:
         with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
             report = appointments.rebuild(
@@ -56,7 +61,7 @@ def rebuild(
 
 
 def report_json(report: RebuildReport) -> dict[str, object]:
-    """The final report of a rebuild."""
+    """The document of `rebuild --json`."""
     return {
         "generation": report.generation,
         "position": report.position,
@@ -79,7 +84,7 @@ def _drop_old(db: str | None, schema: str | None, *, as_json: bool) -> None:
         print(f"{len(done.dropped)} dropped, {len(done.kept)} kept")  # noqa: T201
     _complain_of_kept(done.kept)
     if done.kept:
-        raise typer.Exit(1)
+        raise typer.Exit(EXIT_FOUND)
 
 
 def _complain_of_kept(kept: tuple[Generation, ...]) -> None:
@@ -95,47 +100,10 @@ def _show(bars: Bars, progress: Progress) -> None:
 
 
 def rollback(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
-    """Catches the generation before up and switches readers back to it."""
+    """Catches the previous generation up and switches readers back to it."""
     with Appointments.open(db, schema=schema) as appointments:
         generation = appointments.rollback()
     if as_json:
         print_json({"generation": generation})
     else:
         print(f"generation {generation} serves again")  # noqa: T201
-
-
-def verify(
-    db: Db = None,
-    schema: Schema = None,
-    as_json: Json = False,
-    sample: Annotated[
-        int | None, typer.Option("--sample", min=1, metavar="N", help="Only so many appointments, by chance.")
-    ] = None,
-) -> None:
-    """Compares the serving read models with a fold of history; exit 1 when they differ."""
-    with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
-        show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
-        checked, differences = appointments.verify(sample=sample, progress=show)
-    if as_json:
-        print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
-    else:
-        _print_differences(checked, differences)
-    if differences:
-        raise typer.Exit(EXIT_FOUND)
-
-
-def difference_json(difference: Difference) -> dict[str, object]:
-    """One difference as it stands in JSON."""
-    return {name: getattr(difference, name) for name in Difference.__slots__}
-
-
-def _print_differences(checked: int, differences: list[Difference]) -> None:
-    out = console()
-    if differences:
-        table = plain_table("table", "appointment", "of", "field", "expected", "found")
-        for one in differences:
-            cells = (one.table, one.appointment_id, one.owner_id, one.field, one.expected, one.found)
-            table.add_row(*(text(cell) for cell in cells))
-        show(out, table)
-    found = f"{len(differences):,} differences" if differences else "no difference"
-    out.print(f"{checked:,} appointments checked, {found}.")

@@ -1,4 +1,4 @@
-"""What stands before a command."""
+"""The option --version."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ def _print_version(is_asked: bool) -> None:
         raise typer.Exit
 
 
-def before_the_command(
+def version_option(
     _version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Takes what stands before the command."""
+    """Declares the options that stand before a command."""

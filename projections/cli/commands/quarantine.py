@@ -1,4 +1,4 @@
-"""Commands for those who operate an installation."""
+"""`appointments quarantine`: lists, shows, retries and discards what could not be accepted."""
 
 from __future__ import annotations
 
@@ -12,86 +12,12 @@ from rich.text import Text
 from domain.errors import StorageError, UsageError
 from domain.quarantine import Quarantine, RetryReport
 from domain.storage.base import QuarantinedItem
-from domain.storage.location import Location, locate
 from projections.appointments import Appointments
-from projections.cli.events import catch_up_after
+from projections.cli.commands.project import catch_up_after
 from projections.cli.exits import EXIT_FOUND, PartlyDone
 from projections.cli.explanation import explain, place_of
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
-
-
-def init(
-    db: Db = None,
-    schema: Schema = None,
-    as_json: Json = False,
-    print_sql: Annotated[bool, typer.Option("--print", help="Only print the SQL that would do it.")] = False,
-    restored: Annotated[
-        bool, typer.Option("--restored", help="A backup was restored here: change tokens given so far end.")
-    ] = False,
-) -> None:
-    """Creates what is needed and upgrades older tables; harmless when nothing is to do."""
-    location = locate(db, schema=schema)
-    if print_sql and restored:
-        raise UsageError("--print and --restored exclude each other; leave one out")
-    if print_sql:
-        sql = installation_sql(location)
-        if as_json:
-            print_json({"sql": sql})
-        else:
-            print(sql)  # noqa: T201
-        return
-    with Appointments(location) as appointments:
-        appointments.projector.migrate()
-        if restored:
-            appointments.events.renew_epoch()
-        appointments.install()
-    if as_json:
-        print_json({"installed": str(location)})
-    else:
-        print(f"appointments are installed in {location}")  # noqa: T201
-
-
-def installation_sql(location: Location) -> str:
-    """The SQL that `init` runs at a place."""
-    if location.backend == "postgresql":
-        from projections.stores.postgres.store import installation_sql as postgres_sql
-
-        return postgres_sql(location.schema)
-    from projections.stores.sqlite.store import installation_sql as sqlite_sql
-
-    return sqlite_sql()
-
-
-def status(
-    db: Db = None,
-    schema: Schema = None,
-    as_json: Json = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit 1 when a threshold is exceeded.")] = False,
-    max_lag: Annotated[int, typer.Option("--max-lag", metavar="N", help="What --check lets pass.")] = 1000,
-    max_quarantined: Annotated[int, typer.Option("--max-quarantined", metavar="N", help="The same.")] = 0,
-) -> None:
-    """Prints positions, lag, generation, counts and quarantine; with --check, is a health check."""
-    with Appointments.open(db, schema=schema) as appointments:
-        document = appointments.status().to_json()
-    if as_json:
-        print_json(document)
-    else:
-        table = plain_table("what", "value #")
-        table.show_header = False
-        for name, value in document.items():
-            if value is not None:
-                table.add_row(name.replace("_", " "), f"{value:,}")
-        show(console(), table)
-    found = [
-        f"the {name} is {document[key]:,}, more than {limit:,}"
-        for name, key, limit in (("lag", "lag", max_lag), ("quarantine", "quarantined", max_quarantined))
-        if check and document[key] > limit
-    ]
-    if found:
-        complain("; ".join(found))
-        raise typer.Exit(EXIT_FOUND)
-
 
 quarantine = typer.Typer(no_args_is_help=True, help="What could not be accepted, kept as it came.")
 
@@ -100,8 +26,7 @@ quarantine = typer.Typer(no_args_is_help=True, help="What could not be accepted,
 def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
     """Lists the quarantined items."""
     with Appointments.open(db, schema=schema) as appointments:
-        events = appointments.events
-        items = list(events.quarantine.list())
+        items = list(appointments.events.quarantine.list())
     if as_json:
         print_json({"quarantined": [quarantined_json(item) for item in items]})
         return
@@ -114,7 +39,7 @@ def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False)
 
 
 def quarantined_json(item: QuarantinedItem) -> dict[str, object]:
-    """One item as it stands in JSON."""
+    """One item of `quarantine list --json`."""
     refused = item.refused
     return {
         "number": item.number,
@@ -166,18 +91,17 @@ def quarantine_retry(
 ) -> None:
     """Appends what is acceptable now, projects it, and keeps the rest with its new reason."""
     with Appointments.open(db, schema=schema) as appointments:
-        events = appointments.events
-        report = _retried(events.quarantine, numbers, as_json)
-    try:
-        if report.accepted:
-            items = "item was" if report.accepted == 1 else "items were"
-            catch_up_after(f"{report.accepted:,} {items} appended", None, db, schema)
-    finally:
-        _print_retried(report, as_json)
+        report = _retried(appointments.events.quarantine, numbers, as_json)
+        try:
+            if report.accepted:
+                items = "item was" if report.accepted == 1 else "items were"
+                catch_up_after(f"{report.accepted:,} {items} appended", appointments)
+        finally:
+            _print_retried(report, as_json)
 
 
 def _retried(quarantine: Quarantine, numbers: list[int] | None, as_json: bool) -> RetryReport:
-    """Retries, and prints what is committed when something stops it."""
+    """Retries the items; when an error stops it, prints what had been committed until then."""
     committed = RetryReport()
 
     def note(report: RetryReport) -> None:
@@ -203,7 +127,7 @@ def _print_retried(report: RetryReport, as_json: bool) -> None:
 
 
 def _confirmed(question: str) -> bool:
-    """Asks on standard error, so that standard output stays the command's own."""
+    """Asks on standard error, since standard output is for the result."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     answer = sys.stdin.readline() if sys.stdin else ""
     if not answer:
@@ -222,13 +146,13 @@ def quarantine_discard(
 ) -> None:
     """Deletes items for good; asks first."""
     with Appointments.open(db, schema=schema) as appointments:
-        events = appointments.events
+        items = appointments.events.quarantine
         for number in numbers:
-            events.quarantine.show(number)
+            items.show(number)
         if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items for good?"):
             complain("nothing was discarded")
             raise typer.Exit(EXIT_FOUND)
-        discarded = events.quarantine.discard(numbers)
+        discarded = items.discard(numbers)
     if as_json:
         print_json({"discarded": discarded})
     else:

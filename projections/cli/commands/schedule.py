@@ -1,0 +1,127 @@
+"""`appointments talent` and `coach`: prints a schedule."""
+
+from __future__ import annotations
+
+from datetime import tzinfo
+from typing import Annotated
+
+import typer
+
+from domain.errors import UsageError
+from projections.appointments import Appointments
+from projections.cli.options import (
+    After,
+    AppointmentType,
+    AsOf,
+    AtLeast,
+    Db,
+    Desc,
+    From,
+    Ical,
+    IncludeDeleted,
+    Json,
+    Limit,
+    Now,
+    Past,
+    Schema,
+    Status,
+    SubphaseId,
+    Timeout,
+    To,
+    Upcoming,
+    Zone,
+    time_option,
+)
+from projections.cli.terminal import print_bytes, print_json
+from projections.cli.timetable import print_schedule
+from projections.queries.schedule import Schedule
+from projections.queries.times import zone_named
+
+Id = Annotated[str, typer.Argument(metavar="ID")]
+
+
+def talent(
+    talent_id: Id,
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    status: Status = None,
+    start: From = None,
+    end: To = None,
+    upcoming: Upcoming = False,
+    past: Past = False,
+    now: Now = None,
+    appointment_type: AppointmentType = None,
+    subphase_id: SubphaseId = None,
+    coach_id: Annotated[str | None, typer.Option("--coach", metavar="ID", help="Only with this coach.")] = None,
+    include_deleted: IncludeDeleted = False,
+    desc: Desc = False,
+    as_of: AsOf = None,
+    at_least: AtLeast = None,
+    timeout: Timeout = None,
+    limit: Limit = None,
+    after: After = None,
+    tz: Zone = None,
+    as_ical: Ical = False,
+) -> None:
+    """Prints a talent's schedule."""
+    zone = _checked_zone(tz, as_json, as_ical)
+    with Appointments.open(db, schema=schema) as appointments:
+        schedule = appointments.schedules.talent(
+            talent_id, status=status or None, start=time_option(start, zone), end=time_option(end, zone),
+            now=time_option(now, zone), as_of=time_option(as_of, zone), upcoming=upcoming, past=past,
+            appointment_type=appointment_type, subphase_id=subphase_id, coach_id=coach_id,
+            include_deleted=include_deleted, desc=desc, limit=limit, after=after, at_least=at_least, timeout=timeout,
+        )  # fmt: skip
+    _print(schedule, zone, as_json, as_ical)
+
+
+def coach(
+    coach_id: Id,
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    status: Status = None,
+    start: From = None,
+    end: To = None,
+    upcoming: Upcoming = False,
+    past: Past = False,
+    now: Now = None,
+    appointment_type: AppointmentType = None,
+    subphase_id: SubphaseId = None,
+    talent_id: Annotated[str | None, typer.Option("--talent", metavar="ID", help="Only with this talent.")] = None,
+    include_deleted: IncludeDeleted = False,
+    desc: Desc = False,
+    as_of: AsOf = None,
+    at_least: AtLeast = None,
+    timeout: Timeout = None,
+    limit: Limit = None,
+    after: After = None,
+    tz: Zone = None,
+    as_ical: Ical = False,
+) -> None:
+    """Prints a coach's schedule."""
+    zone = _checked_zone(tz, as_json, as_ical)
+    with Appointments.open(db, schema=schema) as appointments:
+        schedule = appointments.schedules.coach(
+            coach_id, status=status or None, start=time_option(start, zone), end=time_option(end, zone),
+            now=time_option(now, zone), as_of=time_option(as_of, zone), upcoming=upcoming, past=past,
+            appointment_type=appointment_type, subphase_id=subphase_id, talent_id=talent_id,
+            include_deleted=include_deleted, desc=desc, limit=limit, after=after, at_least=at_least, timeout=timeout,
+        )  # fmt: skip
+    _print(schedule, zone, as_json, as_ical)
+
+
+def _checked_zone(tz: str | None, as_json: bool, as_ical: bool) -> tzinfo | None:
+    if as_json and as_ical:
+        raise UsageError("--json and --ical are two answers; ask for one")
+    return zone_named(tz)
+
+
+def _print(schedule: Schedule, zone: tzinfo | None, as_json: bool, as_ical: bool) -> None:
+    if as_json:
+        print_json(schedule.to_json())
+    elif as_ical:
+        print_bytes(schedule.to_ical())
+    else:
+        print_schedule(schedule, zone)

@@ -1,0 +1,50 @@
+"""`appointments verify`: compares the read models with history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from projections.appointments import Appointments
+from projections.cli.exits import EXIT_FOUND
+from projections.cli.options import Db, Json, Schema
+from projections.cli.terminal import console, plain_table, print_json, progress_bars, show, text
+from projections.rebuilding.verification import Difference
+
+
+def verify(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    sample: Annotated[
+        int | None, typer.Option("--sample", min=1, metavar="N", help="Check only N appointments, chosen at random.")
+    ] = None,
+) -> None:
+    """Compares the serving read models with a fold of history; exit 1 when they differ."""
+    with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
+        show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
+        checked, differences = appointments.verify(sample=sample, progress=show)
+    if as_json:
+        print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
+    else:
+        _print_differences(checked, differences)
+    if differences:
+        raise typer.Exit(EXIT_FOUND)
+
+
+def difference_json(difference: Difference) -> dict[str, object]:
+    """One difference of `verify --json`."""
+    return {name: getattr(difference, name) for name in Difference.__slots__}
+
+
+def _print_differences(checked: int, differences: list[Difference]) -> None:
+    out = console()
+    if differences:
+        table = plain_table("table", "appointment", "of", "field", "expected", "found")
+        for one in differences:
+            cells = (one.table, one.appointment_id, one.owner_id, one.field, one.expected, one.found)
+            table.add_row(*(text(cell) for cell in cells))
+        show(out, table)
+    found = f"{len(differences):,} differences" if differences else "no difference"
+    out.print(f"{checked:,} appointments checked, {found}.")
