@@ -6,13 +6,13 @@ from projections.queries.changes import Change, Changes
 from projections.queries.conflicts import Conflict, Conflicts
 from projections.queries.figures import Figures
 from projections.queries.history import FieldChange, History, RevisionChange
-from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, Stamped
+from projections.queries.schedule import AppointmentAnswer, Owners, Schedule
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations
 from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
 from projections.rebuilding.verification import Difference, Verification
 from projections.rows import Side
-from projections.stores.base import OwnerCounts
+from projections.stores.base import OwnerCounts, Stamp
 
 __all__ = [
     "AppointmentAnswer",
@@ -37,6 +37,6 @@ __all__ = [
     "Schedule",
     "Schedules",
     "Side",
-    "Stamped",
+    "Stamp",
     "Verification",
 ]

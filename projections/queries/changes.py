@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from domain.appointment import Appointment
 from domain.identifiers import AppointmentId
-from projections.queries.documents import document_of
-from projections.queries.schedule import Listed, Stamped
+from projections.queries.answer import Answer, Listed
 from projections.rows import ScheduleRow, appointment_from
 from projections.stores.base import ScheduleChange, ScheduleQuery
 
@@ -28,7 +27,7 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Changes(Stamped, Listed[Change]):
+class Changes(Answer, Listed[Change]):
     """What changed in a schedule since a token; iterable and sized.
 
     In the order it was projected; the first time, without a token, in the schedule's own order of time.
@@ -45,13 +44,12 @@ class Changes(Stamped, Listed[Change]):
         removed = sum(one.removed for one in self.changes)
         return f"<Changes: {len(self) - removed:,} to put in, {removed:,} to remove, at position {self.position:,}>"
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of `appointments changes --json`, ready for `json.dumps`."""
+    def _document(self) -> Mapping[str, Any]:
         changes = [
             {"id": one.id, "removed": one.removed, "appointment": one.appointment and one.appointment.to_dict()}
             for one in self.changes
         ]
-        return document_of({"changes": changes, "token": self.token, **self.stamp()})
+        return {"changes": changes, "token": self.token, **self.stamp.to_json()}
 
 
 def changes_of(query: ScheduleQuery, changed: Sequence[ScheduleChange], *, is_first: bool) -> tuple[Change, ...]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from domain.appointment import Appointment
-from projections.queries.documents import document_of
-from projections.queries.schedule import Listed, Stamped, counted
+from projections.queries.answer import Answer, Listed, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Conflict:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conflicts(Stamped, Listed[Conflict]):
+class Conflicts(Answer, Listed[Conflict]):
     """The conflicts of one schedule, by start; iterable and sized.
 
     Attributes:
@@ -40,13 +39,12 @@ class Conflicts(Stamped, Listed[Conflict]):
     def __repr__(self) -> str:
         return f"<Conflicts: {counted(len(self), 'conflict')}>"
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of `appointments conflicts --json`, ready for `json.dumps`."""
+    def _document(self) -> Mapping[str, Any]:
         conflicts = [
             {"first": one.first.to_dict(), "second": one.second.to_dict(), "start": one.start, "end": one.end}
             for one in self.conflicts
         ]
-        return document_of({"conflicts": conflicts, **self.stamp()})
+        return {"conflicts": conflicts, **self.stamp.to_json()}
 
 
 def conflicts_of(appointments: Iterable[Appointment]) -> Iterator[Conflict]:

@@ -10,21 +10,21 @@ from typing import Any, Final
 
 from domain.appointment import Appointment
 from domain.envelope import CancelationReason, Status
-from projections.queries.schedule import Stamped
+from projections.queries.answer import Answer
 from projections.rows import span_of
 
 _MILLISECONDS_PER_HOUR: Final = 3_600_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figures(Stamped):
+class Figures(Answer):
     """What a schedule adds up to; softly deleted appointments do not count.
 
     Attributes:
         appointments: how many there are.
         by_status: how many of each status, also where there are none.
-        canceled_by: how many cancelations by whom, `None` where nobody was named.
-        cancelation_reasons: how many cancelations for which reason, `None` where none was given.
+        canceled_by: how many cancelations by whom, `None` where nobody was named (in JSON `UNKNOWN`).
+        cancelation_reasons: how many cancelations for which reason, `None` where none was given (in JSON `UNKNOWN`).
         no_shows: how many were canceled because the talent did not show up.
         reschedules: how often appointments were moved in time, together.
         hours_planned: hours of the PLANNED ones.
@@ -42,8 +42,7 @@ class Figures(Stamped):
     hours_done: float
     as_of: datetime | None = None
 
-    def to_json(self) -> dict[str, Any]:
-        """The document of `appointments figures --json`, ready for `json.dumps`; nobody is `UNKNOWN`."""
+    def _document(self) -> Mapping[str, Any]:
         return {
             "appointments": self.appointments,
             "by_status": dict(self.by_status),
@@ -53,7 +52,7 @@ class Figures(Stamped):
             "reschedules": self.reschedules,
             "hours_planned": self.hours_planned,
             "hours_done": self.hours_done,
-            **self.stamp(),
+            **self.stamp.to_json(),
         }
 
 

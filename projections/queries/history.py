@@ -12,8 +12,8 @@ from domain.envelope import Snapshot
 from domain.event_store import envelope_of
 from domain.identifiers import EventId, Position
 from domain.storage.base import StoredEnvelope
+from projections.queries.answer import counted
 from projections.queries.documents import document_of
-from projections.queries.schedule import counted
 
 _FIELDS: Final = tuple(name for name in Snapshot.__struct_fields__ if name != "id")
 

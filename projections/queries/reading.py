@@ -22,7 +22,7 @@ from domain.storage.time_limit import TimeLimit, time_limit
 from projections.projector import check_fold_version
 from projections.queries.cursors import seal
 from projections.queries.filters import Filters, limit_of, question_of, unseal_cursor
-from projections.queries.schedule import Owners, Schedule, stamp_fields
+from projections.queries.schedule import Owners, Schedule
 from projections.rows import ScheduleRow, Side, appointment_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import Stamp
@@ -62,7 +62,7 @@ class Reading:
             appointments=appointments[:limit],
             as_of=as_of,
             next=question.cursor(appointments[limit - 1]) if limit and len(appointments) > limit else None,
-            **stamp_fields(stamp),
+            stamp=stamp,
         )
 
     def _owners(
@@ -79,7 +79,7 @@ class Reading:
             side=side,
             owners=tuple(owners[:limit]),
             next=seal([owners[limit - 1].owner_id], belongs_to=belongs_to) if limit and len(owners) > limit else None,
-            **stamp_fields(stamp),
+            stamp=stamp,
         )
 
     def _ask(

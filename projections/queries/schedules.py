@@ -17,9 +17,9 @@ from projections.queries.figures import Figures, figures_of
 from projections.queries.filters import ChangeToken, Filters, question_of, sealed_token, unsealed_token
 from projections.queries.history import History, history_of
 from projections.queries.reading import Reading
-from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, Stamped, stamp_fields, stamped
+from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, appointment_answer
 from projections.rows import Side, folded_from
-from projections.stores.base import GenerationState
+from projections.stores.base import GenerationState, Stamp
 
 
 class Schedules(Reading):
@@ -130,7 +130,7 @@ class Schedules(Reading):
         stamp, body = self._ask(lambda: self._store.appointment(found_id), at_least, timeout)
         if body is None:
             raise AppointmentNotFound(found_id)
-        return stamped(appointment_of(folded_from(body)), stamp)
+        return appointment_answer(appointment_of(folded_from(body)), stamp)
 
     def changes(
         self,
@@ -168,7 +168,7 @@ class Schedules(Reading):
         return Changes(
             changes=changes_of(question.query, changed, is_first=since is None),
             token=sealed_token(ChangeToken(Position(max(after, stamp.position)), stamp.epoch), belongs_to),
-            **stamp_fields(stamp),
+            stamp=stamp,
         )  # fmt: skip
 
     def conflicts(
@@ -194,7 +194,7 @@ class Schedules(Reading):
             appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of,
         )  # fmt: skip
         schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
-        return Conflicts(conflicts=tuple(conflicts_of(schedule)), as_of=as_of, **schedule.stamp())
+        return Conflicts(conflicts=tuple(conflicts_of(schedule)), as_of=as_of, stamp=schedule.stamp)
 
     def figures(
         self,
@@ -220,7 +220,7 @@ class Schedules(Reading):
             appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of,
         )  # fmt: skip
         schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
-        return Figures(**figures_of(schedule), as_of=as_of, **schedule.stamp())
+        return Figures(**figures_of(schedule), as_of=as_of, stamp=schedule.stamp)
 
     def history(self, appointment_id: str | UUID, *, timeout: float | None = None) -> History:
         """Every revision of one appointment, with what it changed; read from the event store.
@@ -258,10 +258,10 @@ class Schedules(Reading):
         """The coaches who have a schedule, by id, with the number of appointments by status; in pages as `coach`."""
         return self._owners(Side.COACH, limit=limit, after=after, at_least=at_least, timeout=timeout)
 
-    def stamp(self, *, timeout: float | None = None) -> Stamped:
+    def stamp(self, *, timeout: float | None = None) -> Stamp:
         """What an answer would be true of now."""
         stamp, _ = self._ask(lambda: (self._store.stamp(), None), None, timeout)
-        return Stamped(**stamp_fields(stamp))
+        return stamp
 
     def count(self, *, timeout: float | None = None) -> int:
         """How many appointments there are."""

@@ -92,13 +92,30 @@ class ScheduleQuery:
 
 
 class Stamp(NamedTuple):
-    """What an answer is true of: the serving generation, its position, the head and the epoch of the event store."""
+    """The state of the read models that an answer was taken from, in the same snapshot.
+
+    Attributes:
+        generation: the generation that served.
+        fold_version: the version of the fold that made it.
+        position: the envelopes up to this position were projected, later ones were not.
+        head: the highest position in the event store.
+        epoch: which event store it was; a restored one gets another.
+    """
 
     generation: Generation
     fold_version: int
     position: Position
     head: Position
     epoch: str
+
+    @property
+    def lag(self) -> int:
+        """How many positions the event store was ahead of the read models."""
+        return max(0, self.head - self.position)
+
+    def to_json(self) -> dict[str, int]:
+        """What every JSON document says of it."""
+        return {"position": self.position, "lag": self.lag, "generation": self.generation}
 
 
 class ScheduleChange(NamedTuple):

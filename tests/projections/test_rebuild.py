@@ -156,7 +156,7 @@ def test_a_rollback_catches_the_previous_generation_up_and_can_be_taken_back(pla
     assert (position(place, 1), position(place, 2)) == (2, 4)
     assert (rolled_back(place), serving(place)) == (1, 1)
     assert held(place, 1) == held(place, 2)
-    assert schedules.talent("talent-1").stamp() == {"position": 4, "lag": 0, "generation": 1}
+    assert schedules.talent("talent-1").stamp.to_json() == {"position": 4, "lag": 0, "generation": 1}
     project(place, envelope(5, id="d"))
     assert (rolled_back(place), serving(place)) == (2, 2)
     assert held(place, 1) == held(place, 2)

@@ -106,6 +106,6 @@ def as_plain(appointment: Any) -> dict[str, Any]:
     plain = {
         name: str(value) if isinstance(value, str) else value
         for name, value in plain.items()
-        if name not in ("lifecycle", "position", "lag", "generation")
+        if name not in ("lifecycle", "stamp")
     }
     return {**plain, "lifecycle": lifecycle}
