@@ -2,25 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
-from domain.storage.base import Recorder
+from domain.storage.base import Database, Recorder
 from domain.storage.location import Location
 
-
-class Database(Protocol):
-    """An opened place. Each open asks for one close.
-
-    Attributes:
-        place: where it is, as a URL without a secret.
-        timeout_seconds: how long a question may take that says nothing else.
-    """
-
-    place: str
-    timeout_seconds: float
-
-    def close(self) -> None:
-        """Gives back every connection; harmless when repeated."""
+__all__ = ["Database", "open_database", "recorder_of"]
 
 
 def open_database(location: Location) -> Database:

@@ -76,6 +76,21 @@ class QuarantinedItem:
     count: int
 
 
+class Database(Protocol):
+    """An opened place. Call `close` once for each time it was opened.
+
+    Attributes:
+        place: where it is, as a URL without a secret.
+        timeout_seconds: how long a query may take where nothing else is said.
+    """
+
+    place: str
+    timeout_seconds: float
+
+    def close(self) -> None:
+        """Gives back every connection; harmless when repeated."""
+
+
 class AppendTransaction(Protocol):
     """One atomic append. While it is open no other append to the same event store is."""
 

@@ -269,10 +269,10 @@ def _project_to_head(database: Database, generation: Generation, watch: _Watch) 
 
 def _switch(generations: Generations, generation: Generation, check_alone: Callable[[], None]) -> Position:
     """Switches readers at a position no lower than the serving one's, in one transaction."""
-    with generations.switching(generation) as work:
+    with generations.switching(generation) as (work, serving_position):
         check_alone()  # from here on a restart of the server would break off the switch as well
-        while work.position < work.serving_position:
-            batch = work.read(upto=work.serving_position, limit=work.batch_events)
+        while work.position < serving_position:
+            batch = work.read(upto=serving_position, limit=work.batch_events)
             if not batch:  # the serving position is damaged: nothing is stored there
                 break
             work.write(project(work, batch), batch[-1].position)

@@ -84,9 +84,13 @@ Fold = Callable[[Iterator[StoredEnvelope]], tuple[Rows, int]]
 """Rows, and the number of envelopes they were made of, from envelopes that come stream by stream."""
 
 
-class Switch(UnitOfWork, Protocol):
-    """A unit of work at the generation that is going to serve, while nobody projects to the one that serves."""
+class Switch(NamedTuple):
+    """A unit of work at the generation that is going to serve, and the position of the one that serves.
 
+    Nobody projects to either of them meanwhile.
+    """
+
+    work: UnitOfWork
     serving_position: Position
 
 

@@ -224,7 +224,7 @@ def test_a_projector_that_waits_for_a_switch_projects_to_the_generation_that_ser
     generations.make_keys(generation)
     Projector(database, generation=generation).catch_up()
     head = events.append(texts(3)).position
-    with beside() as thread, generations.switching(generation) as work:
+    with beside() as thread, generations.switching(generation) as (work, _):
         projecting = thread.submit(catch_up_named, postgres_place, "projector")
         until_blocked(postgres_place, "projector")
         write_batch(work, head)

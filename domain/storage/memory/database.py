@@ -9,9 +9,11 @@ from typing import Any
 from uuid import uuid4
 
 from eventsourcing.popo import POPOApplicationRecorder
+from typing_extensions import override
 
 from domain.errors import StorageError
 from domain.identifiers import EventId, Position
+from domain.storage.base import Database
 from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
 
 
@@ -37,7 +39,7 @@ class MemoryContents:
             self.changed.notify_all()
 
 
-class MemoryDatabase:
+class MemoryDatabase(Database):
     """One opening of a `memory:NAME`, whose contents live while any opening of it is not closed."""
 
     _shared: dict[str, MemoryContents] = {}  # noqa: RUF012 - shared by name is the point
@@ -63,6 +65,7 @@ class MemoryDatabase:
             raise StorageError(f"the database memory:{self.name} was closed here; open it again", place=self.place)
         return contents
 
+    @override
     def close(self) -> None:
         """Ends this opening; the last one forgets everything. Harmless when repeated."""
         with self._shared_lock:
@@ -74,7 +77,7 @@ class MemoryDatabase:
 
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Recorder.waiter`."""
+        """Opens a wait for changes, with the promises of `Recorder.waiter`."""
         contents = self.contents
         seen = contents.changes
 

@@ -9,34 +9,45 @@ from threading import Event
 from uuid import uuid4
 
 from eventsourcing.persistence import StoredEvent
+from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope
+from domain.storage.base import (
+    READ_BYTES_MAX,
+    AppendTransaction,
+    QuarantinedItem,
+    Recorder,
+    Refused,
+    StoredEnvelope,
+)
 from domain.storage.memory.database import MemoryContents, MemoryDatabase
 
 
-class MemoryRecorder:
-    """See `Recorder`."""
+class MemoryRecorder(Recorder):
+    """The event store and the quarantine of a `memory:NAME`."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
 
+    @override
     def create(self) -> None:
-        """See `Recorder.create`; nothing is ever missing in memory."""
+        """Creates nothing: in memory nothing is ever missing."""
         self.check()
 
+    @override
     def check(self) -> None:
-        """See `Recorder.check`; nothing is ever missing in memory."""
+        """Only finds out whether the database was closed: in memory nothing is ever missing."""
         _ = self._database.contents
 
+    @override
     def renew_epoch(self) -> None:
-        """See `Recorder.renew_epoch`."""
         self._database.contents.epoch = uuid4().hex
 
+    @override
     @contextmanager
     def appending(self) -> Iterator[_MemoryAppend]:
-        """See `Recorder.appending`: what the block asked for is carried out at its end, at once."""
+        """Carries out everything at the end of the block, at once."""
         contents = self._database.contents
         with contents.lock:
             append = _MemoryAppend(contents)
@@ -44,8 +55,8 @@ class MemoryRecorder:
             append.commit()
         contents.notify()
 
+    @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `Recorder.read`."""
         envelopes: list[StoredEnvelope] = []
         size = 0
         for notification in self._database.contents.events.select_notifications(
@@ -57,8 +68,9 @@ class MemoryRecorder:
             envelopes.append(_stored(notification, Position(notification.id)))
         return envelopes
 
+    @override
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        """See `Recorder.stream`; the library's memory recorder gives them in the order of arrival."""
+        """Sorts: the library's recorder gives envelopes in the order of arrival."""
         contents = self._database.contents
         with contents.lock:
             events = contents.events.select_events(appointment_id)
@@ -67,47 +79,48 @@ class MemoryRecorder:
                 key=lambda stored: stored.event_id,
             )
 
+    @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
-        """See `Recorder.envelope`."""
         return _MemoryAppend(self._database.contents).stored([event_id]).get(event_id)
 
+    @override
     def head(self) -> Position:
-        """See `Recorder.head`."""
         return Position(self._database.contents.events.max_notification_id() or 0)
 
+    @override
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Recorder.waiter`."""
         with self._database.waiter() as wait:
             yield wait
 
+    @override
     def quarantined(self) -> Iterator[QuarantinedItem]:
-        """See `Recorder.quarantined`."""
         contents = self._database.contents
         with contents.lock:
             items = [item for _, item in sorted(contents.quarantine.items())]
         yield from items
 
+    @override
     def quarantined_item(self, number: int) -> QuarantinedItem | None:
-        """See `Recorder.quarantined_item`."""
         return self._database.contents.quarantine.get(number)
 
+    @override
     def quarantine_count(self) -> int:
-        """See `Recorder.quarantine_count`."""
         return len(self._database.contents.quarantine)
 
+    @override
     def envelopes_count(self) -> int:
-        """See `Recorder.envelopes_count`."""
         return self.head()
 
 
-class _MemoryAppend:
+class _MemoryAppend(AppendTransaction):
     def __init__(self, contents: MemoryContents) -> None:
         self._contents = contents
         self._inserts: list[StoredEvent] = []
         self._refused: list[Refused] = []
         self._replacements: list[tuple[int, Refused | None]] = []
 
+    @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         found: dict[EventId, StoredEnvelope] = {}
         for event_id in event_ids:
@@ -117,14 +130,17 @@ class _MemoryAppend:
                 found[event_id] = _stored(event, position)
         return found
 
+    @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
         self._inserts += [
             StoredEvent(envelope.snapshot.id, envelope.event_id, topic, envelope.text) for envelope in envelopes
         ]
 
+    @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
         self._refused += refused
 
+    @override
     def replace(self, number: int, refused: Refused | None) -> None:
         self._replacements.append((number, refused))
 

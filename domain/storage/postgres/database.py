@@ -13,8 +13,10 @@ from typing import Any, Final, NoReturn
 import psycopg
 from eventsourcing.utils import strtobool
 from psycopg import Cursor, sql
+from typing_extensions import override
 
 from domain.errors import NotAllowed, NotInstalled, StorageError, StorageUnavailable
+from domain.storage.base import Database
 from domain.storage.postgres.connection import IDLE_IN_TRANSACTION_SECONDS_MAX, NoAnswer, PostgresConnection
 from domain.storage.postgres.connection import Row as Row  # noqa: PLC0414 - whoever asks, reads rows
 from domain.storage.postgres.listener import PostgresListener
@@ -41,7 +43,7 @@ _HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %(name)s"
 _SET_IDLE_TIMEOUT: Final = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'"
 
 
-class PostgresDatabase:
+class PostgresDatabase(Database):
     """One installation on a server, through connections of its own that take every libpq parameter.
 
     Statements are SQL with `{schema}` for the schema and `%(name)s` for parameters. Every driver error leaves as a
@@ -146,6 +148,7 @@ class PostgresDatabase:
         """Waits for notifications on a channel; see `Recorder.waiter`. All waiters have one connection together."""
         return self._of_process().listener.waiter(channel)
 
+    @override
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
         self._is_closed = True

@@ -43,7 +43,7 @@ class PostgresListener:
 
     @contextmanager
     def waiter(self, channel: str) -> Iterator[Callable[[Event, float], None]]:
-        """See `Recorder.waiter`."""
+        """Opens a wait for notifications on a channel, with the promises of `Recorder.waiter`."""
         if self._is_closed:
             raise StorageError("the connections to PostgreSQL were closed here; open the database again")
         self._listen(channel)

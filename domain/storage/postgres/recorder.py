@@ -12,11 +12,20 @@ from typing import Any, Final, cast
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row, tuple_row
+from typing_extensions import override
 
 from domain.envelope import Envelope, RefusalCode
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope, check_tables_version
+from domain.storage.base import (
+    READ_BYTES_MAX,
+    AppendTransaction,
+    QuarantinedItem,
+    Recorder,
+    Refused,
+    StoredEnvelope,
+    check_tables_version,
+)
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
 
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.postgres") / "event_store.sql").read_text("utf-8")
@@ -130,82 +139,83 @@ def reading(
     return database.statement(_READ), parameters
 
 
-class PostgresRecorder:
-    """See `Recorder`."""
+class PostgresRecorder(Recorder):
+    """The event store and the quarantine in a PostgreSQL schema."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self.library_recorder: Final = PostgresApplicationRecorder(_LibraryDatastore(database))
         self._channel = self.library_recorder.channel_name
 
+    @override
     def create(self) -> None:
-        """See `Recorder.create`."""
         self._database.run_script(EVENT_STORE_SQL)
 
+    @override
     def check(self) -> None:
-        """See `Recorder.check`; tables of version 1 have no row that says so."""
+        """Takes tables without a row of their version for those of version 1."""
         version = self._tables_version()
         if version is None:
             self.head()  # raises when there is no event store at all
             version = self._tables_version()  # another process may have made one between the two questions
         check_tables_version(version or 1)
 
+    @override
     def renew_epoch(self) -> None:
-        """See `Recorder.renew_epoch`."""
         with self._database.writing() as cursor:
             cursor.execute(self._database.statement(_RENEW_EPOCH))
 
+    @override
     @contextmanager
     def appending(self) -> Iterator[_PostgresAppend]:
-        """See `Recorder.appending`."""
         with self._database.writing() as cursor:
             lock_and_notify(cursor, self._database, self._channel)
             yield _PostgresAppend(self._database, cursor)
 
+    @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `Recorder.read`."""
         statement, parameters = reading(self._database, after=after, upto=upto, limit=limit)
         return [StoredEnvelope(*row) for row in self._database.fetch(statement, parameters)]
 
+    @override
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        """See `Recorder.stream`."""
         return [StoredEnvelope(*row) for row in self._fetch(_STREAM, {"appointment_id": appointment_id})]
 
+    @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
-        """See `Recorder.envelope`."""
         rows = self._fetch(_STORED, {"event_ids": [event_id]})
         return StoredEnvelope(*rows[0]) if rows else None
 
+    @override
     def head(self) -> Position:
-        """See `Recorder.head`."""
         [[head]] = self._fetch(_HEAD)
         return Position(head)
 
+    @override
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Recorder.waiter`."""
         with self._database.waiter(self._channel) as wait:
             yield wait
 
+    @override
     def quarantined(self) -> Iterator[QuarantinedItem]:
-        """See `Recorder.quarantined`."""
         number = 0
         while page := [_quarantined_item(row) for row in self._fetch(_SELECT_QUARANTINE_PAGE, {"number": number})]:
             yield from page
             number = page[-1].number
 
+    @override
     def quarantined_item(self, number: int) -> QuarantinedItem | None:
-        """See `Recorder.quarantined_item`."""
         rows = self._fetch(_SELECT_QUARANTINED, {"number": number})
         return _quarantined_item(rows[0]) if rows else None
 
+    @override
     def quarantine_count(self) -> int:
-        """See `Recorder.quarantine_count`."""
         [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.quarantine")
         return int(count)
 
+    @override
     def envelopes_count(self) -> int:
-        """See `Recorder.envelopes_count`."""
         [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events")
         return int(count)
 
@@ -242,24 +252,28 @@ class _LibraryDatastore(PostgresDatastore):
                 connection.row_factory = tuple_row
 
 
-class _PostgresAppend:
+class _PostgresAppend(AppendTransaction):
     def __init__(self, database: PostgresDatabase, cursor: Cursor[Row]) -> None:
         self._database = database
         self._cursor = cursor
 
+    @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         self._cursor.execute(self._database.statement(_STORED), {"event_ids": list(event_ids)})
         return {row[1]: StoredEnvelope(*row) for row in self._cursor}
 
+    @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
         if envelopes:
             events = [(one.snapshot.id, one.event_id, topic, one.text) for one in envelopes]
             copy_events(self._cursor, self._database, events)
 
+    @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
         if refused:
             self._cursor.executemany(self._database.statement(_QUARANTINE), [_quarantine_row(one) for one in refused])
 
+    @override
     def replace(self, number: int, refused: Refused | None) -> None:
         row = self._cursor.execute(self._database.statement(_DELETE_QUARANTINED), {"number": number}).fetchone()
         if row is not None and refused is not None:

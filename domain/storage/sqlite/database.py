@@ -13,7 +13,10 @@ from threading import Event
 from typing import Final
 from urllib.parse import quote
 
+from typing_extensions import override
+
 from domain.errors import NotInstalled, StorageError, StorageUnavailable
+from domain.storage.base import Database
 from domain.storage.sqlite.pool import (
     Connection,
     ForkedError,
@@ -30,7 +33,7 @@ _INSTRUCTIONS_A_LOOK: Final = 100_000
 """So many instructions of SQLite's machine, a few milliseconds, go by between two looks at the clock."""
 
 
-class SQLiteDatabase:
+class SQLiteDatabase(Database):
     """One SQLite file and the connections of this process to it. Every driver error leaves it as a `StorageError`.
 
     Safe in threads, and after a fork.
@@ -44,6 +47,7 @@ class SQLiteDatabase:
         self._uri = f"file:{quote(str(absolute))}?mode=rw"
         self._pool = Pool(absolute.resolve(), partial(_connect, path, self._uri), lock_timeout=LOCK_SECONDS_MAX)
 
+    @override
     def close(self) -> None:
         """Gives back every connection; harmless when repeated."""
         self._pool.close()
@@ -78,7 +82,7 @@ class SQLiteDatabase:
 
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Recorder.waiter`: asks `PRAGMA data_version`, which only says what others committed."""
+        """Opens a wait for commits of others, with the promises of `Recorder.waiter`; polls `PRAGMA data_version`."""
         with self._translated():
             self._pool.check_open()
             connection = _connect(self.path, self._uri)

@@ -11,17 +11,27 @@ from importlib import resources
 from threading import Event
 from typing import Any, Final
 
+from typing_extensions import override
+
 from domain.envelope import Envelope, RefusalCode
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.base import READ_BYTES_MAX, QuarantinedItem, Refused, StoredEnvelope, check_tables_version
+from domain.storage.base import (
+    READ_BYTES_MAX,
+    AppendTransaction,
+    QuarantinedItem,
+    Recorder,
+    Refused,
+    StoredEnvelope,
+    check_tables_version,
+)
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
 
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
 
 
 def read_batch(cursor: sqlite3.Cursor, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
-    """See `Recorder.read`."""
+    """The envelopes of `Recorder.read`, through a cursor."""
     cursor.execute(
         """
         SELECT rowid, originator_version, originator_id, topic, state
@@ -42,43 +52,44 @@ def read_batch(cursor: sqlite3.Cursor, *, after: Position, upto: Position, limit
     return envelopes
 
 
-class SQLiteRecorder:
-    """See `Recorder`."""
+class SQLiteRecorder(Recorder):
+    """The event store and the quarantine in an SQLite file."""
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
+    @override
     def create(self) -> None:
-        """See `Recorder.create`."""
         create_private_file(self._database.path)
         self._database.run_script(EVENT_STORE_SQL)
 
+    @override
     def check(self) -> None:
-        """See `Recorder.check`; tables of version 1 have no row that says so."""
+        """Takes tables without a row of their version for those of version 1."""
         version = self._tables_version()
         if version is None:
             self.head()  # raises when there is no event store at all
             version = self._tables_version()  # another process may have made one between the two questions
         check_tables_version(version or 1)
 
+    @override
     def renew_epoch(self) -> None:
-        """See `Recorder.renew_epoch`."""
         with self._database.writing() as cursor:
             cursor.execute("UPDATE event_store SET epoch = lower(hex(randomblob(16)))")
 
+    @override
     @contextmanager
     def appending(self) -> Iterator[_SQLiteAppend]:
-        """See `Recorder.appending`."""
         with self._database.writing() as cursor:
             yield _SQLiteAppend(cursor)
 
+    @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `Recorder.read`."""
         with self._database.reading() as cursor:
             return read_batch(cursor, after=after, upto=upto, limit=limit)
 
+    @override
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        """See `Recorder.stream`."""
         with self._database.reading() as cursor:
             cursor.execute(
                 """
@@ -91,25 +102,25 @@ class SQLiteRecorder:
             )
             return [StoredEnvelope(*row) for row in cursor]
 
+    @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
-        """See `Recorder.envelope`."""
         with self._database.reading() as cursor:
             return _SQLiteAppend(cursor).stored([event_id]).get(event_id)
 
+    @override
     def head(self) -> Position:
-        """See `Recorder.head`."""
         with self._database.reading() as cursor:
             [head] = cursor.execute("SELECT COALESCE(MAX(rowid), 0) FROM stored_events").fetchone()
             return Position(head)
 
+    @override
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Recorder.waiter`."""
         with self._database.waiter() as wait:
             yield wait
 
+    @override
     def quarantined(self) -> Iterator[QuarantinedItem]:
-        """See `Recorder.quarantined`."""
         number = 0
         while True:
             with self._database.reading() as cursor:
@@ -120,20 +131,21 @@ class SQLiteRecorder:
             yield from page
             number = page[-1].number
 
+    @override
     def quarantined_item(self, number: int) -> QuarantinedItem | None:
-        """See `Recorder.quarantined_item`."""
         with self._database.reading() as cursor:
             row = cursor.execute(_SELECT_QUARANTINE + "WHERE number = ?", (number,)).fetchone()
         return None if row is None else _quarantined_item(row)
 
+    @override
     def quarantine_count(self) -> int:
-        """See `Recorder.quarantine_count`."""
         with self._database.reading() as cursor:
             [count] = cursor.execute("SELECT COUNT(*) FROM quarantine").fetchone()
             return int(count)
 
+    @override
     def envelopes_count(self) -> int:
-        """See `Recorder.envelopes_count`; nothing is ever deleted and one writer writes, so there are no gaps."""
+        """Equals the head: nothing is deleted and one writer writes, so positions have no gaps."""
         return self.head()
 
     def _tables_version(self) -> int | None:
@@ -145,10 +157,11 @@ class SQLiteRecorder:
         return int(row[0]) if row else None
 
 
-class _SQLiteAppend:
+class _SQLiteAppend(AppendTransaction):
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
 
+    @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         self._cursor.execute(
             """
@@ -160,12 +173,14 @@ class _SQLiteAppend:
         )
         return {row[1]: StoredEnvelope(*row) for row in self._cursor}
 
+    @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
         self._cursor.executemany(
             "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
             [(envelope.snapshot.id, envelope.event_id, topic, envelope.text) for envelope in envelopes],
         )
 
+    @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
         self._cursor.executemany(
             """
@@ -177,6 +192,7 @@ class _SQLiteAppend:
             [_quarantine_row(one) for one in refused],
         )
 
+    @override
     def replace(self, number: int, refused: Refused | None) -> None:
         row = self._cursor.execute("SELECT count FROM quarantine WHERE number = ?", (number,)).fetchone()
         self._cursor.execute("DELETE FROM quarantine WHERE number = ?", (number,))

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 
+from typing_extensions import override
+
 from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning
 from domain.identifiers import AppointmentId, Generation, Position
@@ -17,12 +19,12 @@ from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import Rows, Side
 from projections.stores.base import GenerationInfo, GenerationState
-from projections.stores.generations import Fold, Loaded, Partition, quantiles
+from projections.stores.generations import Fold, Generations, Loaded, Partition, Snapshot, Switch, quantiles
 from projections.stores.memory.store import MemoryUnitOfWork, ReadModels, Tables
 
 
-class MemoryGenerations:
-    """See `Generations`."""
+class MemoryGenerations(Generations):
+    """The generations of a `memory:NAME`."""
 
     partition_events = 1_000
 
@@ -34,9 +36,9 @@ class MemoryGenerations:
     def _models(self) -> ReadModels:
         return ReadModels.of(self._database)
 
+    @override
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
-        """See `Generations.rebuilding`."""
         alone = self._models.rebuilding
         if not alone.acquire(blocking=False):
             raise RebuildRunning(f"another rebuild of memory:{self._database.name} is under way")
@@ -45,13 +47,13 @@ class MemoryGenerations:
         finally:
             alone.release()
 
+    @override
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """See `Generations.boundaries`."""
         ids = sorted({stored.appointment_id for stored in self._history(upto)})
         return quantiles(ids, count)
 
+    @override
     def begin(self, partitions: Sequence[Partition]) -> Generation:
-        """See `Generations.begin`."""
         with self._database.contents.lock:
             number = Generation(max(self._models.generations) + 1)
             info = GenerationInfo(
@@ -61,18 +63,18 @@ class MemoryGenerations:
             self._models.partitions[number] = {partition.number: (partition, False) for partition in partitions}
             return number
 
+    @override
     def upto(self, generation: Generation) -> Position | None:
-        """See `Generations.upto`."""
         return max(
             (partition.upto for partition, _ in self._models.partitions.get(generation, {}).values()), default=None
         )
 
+    @override
     def partitions(self, generation: Generation) -> list[Partition]:
-        """See `Generations.partitions`."""
         return [partition for partition, is_loaded in self._models.partitions[generation].values() if not is_loaded]
 
+    @override
     def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
-        """See `Generations.load`."""
         began = time.perf_counter()
         rows, events = fold(iter(self._streams(partition, partition.upto)))
         folded = time.perf_counter()
@@ -83,42 +85,43 @@ class MemoryGenerations:
                 self._models.partitions[generation][partition.number] = (partition, True)
         return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
 
+    @override
     def make_keys(self, generation: Generation) -> None:
-        """See `Generations.make_keys`; dictionaries have theirs."""
+        """Does nothing: dictionaries have their keys."""
 
+    @override
     def finish(self, generation: Generation, position: Position) -> None:
-        """See `Generations.finish`."""
         with self._database.contents.lock:
             tables = self._models.generations[generation]
             tables.info = replace(tables.info, position=max(tables.info.position, position))
 
+    @override
     @contextmanager
-    def switching(self, generation: Generation) -> Iterator[MemorySwitch]:
-        """See `Generations.switching`."""
+    def switching(self, generation: Generation) -> Iterator[Switch]:
         models, contents = self._models, self._database.contents
         serving = models.tables(None)  # it only changes while other rebuilds are kept out
         tables = models.tables(generation)
         with serving.write_lock, tables.write_lock, contents.lock:
-            work = MemorySwitch(self._database, tables)
-            work.serving_position = serving.info.position
-            yield work
+            work = MemoryUnitOfWork(self._database, tables)
+            yield Switch(work, serving.info.position)
             work.commit()
             tables.info = replace(tables.info, state=GenerationState.READY)
             if models.serving != generation:
                 models.previous, models.serving = models.serving, generation
         contents.notify()
 
+    @override
     def drop(self, generation: Generation) -> bool:
-        """See `Generations.drop`."""
         with self._database.contents.lock:
             info = self._models.generations[generation].info
             self._models.generations[generation] = Tables(replace(info, state=GenerationState.DROPPED))
             self._models.partitions.pop(generation, None)
             return True
 
+    @override
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[MemorySnapshot]:
-        """See `Generations.snapshot`; nothing changes while it is open."""
+        """Holds the lock of the place: nothing changes while it is open."""
         del token  # this view is not shared
         with self._database.contents.lock:
             yield MemorySnapshot(self, self._models.generations[generation], self._recorder.head())
@@ -141,14 +144,8 @@ class MemoryGenerations:
         return sorted(mine, key=lambda stored: (stored.appointment_id, stored.event_id))
 
 
-class MemorySwitch(MemoryUnitOfWork):
-    """See `Switch`."""
-
-    serving_position = Position(0)
-
-
-class MemorySnapshot:
-    """See `Snapshot`."""
+class MemorySnapshot(Snapshot):
+    """A view of a `memory:NAME`, whose lock is held while it is open."""
 
     def __init__(self, generations: MemoryGenerations, tables: Tables, head: Position) -> None:
         self._adapter = generations
@@ -156,15 +153,16 @@ class MemorySnapshot:
         self.position = tables.info.position
         self.head = head
 
+    @override
     def share(self) -> None:
-        """See `Snapshot.share`."""
+        return None
 
+    @override
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        """See `Snapshot.streams`."""
         return iter(self._adapter._streams(partition, self.position))  # noqa: SLF001 - two halves of one adapter
 
+    @override
     def rows(self, keys: Rows) -> Rows:
-        """See `Snapshot.rows`."""
         appointments, schedules = self._tables.appointments, self._tables.schedules
         found = Rows(
             [appointments[row.appointment_id] for row in keys.appointments if row.appointment_id in appointments],
@@ -178,27 +176,27 @@ class MemorySnapshot:
                     found.of(side).append(row)
         return found
 
+    @override
     def counts(self) -> tuple[int, int, int]:
-        """See `Snapshot.counts`."""
         talents, coaches = (sum(map(len, self._tables.schedules[side].values())) for side in Side)
         return len(self._tables.appointments), talents, coaches
 
+    @override
     def everything(self) -> Iterator[Rows]:
-        """See `Snapshot.everything`."""
         talents, coaches = (
             list(chain.from_iterable(rows.values() for rows in self._tables.schedules[side].values()))
             for side in Side
         )
         yield Rows(list(self._tables.appointments.values()), talents, coaches)
 
+    @override
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
-        """See `Snapshot.appointments_at`."""
         wanted = set(positions)
         history = self._adapter._history(self.position)  # noqa: SLF001 - two halves of one adapter
         return sorted({stored.appointment_id for stored in history if stored.position in wanted})
 
+    @override
     def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
-        """See `Snapshot.streams_of`."""
         wanted = set(appointment_ids)
         everything = Partition(1, None, None, self.position)
         return (stored for stored in self.streams(everything) if stored.appointment_id in wanted)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock, RLock
 
+from typing_extensions import override
+
 from domain.appointment import current_fold_version
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
@@ -22,6 +24,8 @@ from projections.stores.base import (
     ScheduleChange,
     ScheduleQuery,
     Stamp,
+    Store,
+    UnitOfWork,
 )
 from projections.stores.generations import Partition
 
@@ -72,8 +76,8 @@ class ReadModels:
         return self.generations[generation or self.serving]
 
 
-class MemoryStore:
-    """See `Store`."""
+class MemoryStore(Store):
+    """The read models of a `memory:NAME`."""
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
@@ -83,24 +87,27 @@ class MemoryStore:
     def _models(self) -> ReadModels:
         return ReadModels.of(self._database)
 
+    @override
     def create(self) -> None:
-        """See `Store.create`; nothing is ever missing in memory."""
+        """Creates nothing: in memory nothing is ever missing."""
         _ = self._models
 
+    @override
     def migrate(self) -> None:
-        """See `Store.migrate`; nothing is ever old in memory."""
+        """Changes nothing: in memory nothing is ever old."""
         _ = self._models
 
+    @override
     def catalogue(self) -> Catalogue:
-        """See `Store.catalogue`."""
         with self._database.contents.lock:
             models = self._models
             infos = tuple(tables.info for _, tables in sorted(models.generations.items()))
             return Catalogue(models.serving, models.previous, infos)
 
+    @override
     @contextmanager
     def unit_of_work(self, generation: Generation | None = None) -> Iterator[MemoryUnitOfWork]:
-        """See `Store.unit_of_work`; another generation may serve by the time the lock is free."""
+        """Looks again once the lock is free: another generation may serve by then."""
         models, contents = self._models, self._database.contents
         while True:
             tables = models.tables(generation)
@@ -113,27 +120,27 @@ class MemoryStore:
             contents.notify()
             return
 
+    @override
     def stamp(self) -> Stamp:
-        """See `Store.stamp`."""
         with self._database.contents.lock:
             info = self._serving().info
             head = self._recorder.head()
             return Stamp(info.number, info.fold_version, info.position, head, self._database.contents.epoch)
 
+    @override
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
-        """See `Store.schedule`."""
         with self._database.contents.lock:
             rows = list(self._serving().schedules[query.side].get(query.owner_id, {}).values())
             return self.stamp(), [row.body for row in query.page(rows) if row.body is not None]
 
+    @override
     def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
-        """See `Store.appointment`."""
         with self._database.contents.lock:
             row = self._serving().appointments.get(appointment_id)
             return self.stamp(), None if row is None else row.body
 
+    @override
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
-        """See `Store.owners`."""
         with self._database.contents.lock:
             everyone = sorted(self._serving().schedules[side].items())
             counts = [
@@ -143,28 +150,28 @@ class MemoryStore:
             ]
             return self.stamp(), [one for one in counts if one.planned + one.done + one.canceled][:limit]
 
+    @override
     def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
-        """See `Store.changes`."""
         with self._database.contents.lock:
             rows = self._serving().schedules[side].get(owner_id, {}).values()
             changed = [ScheduleChange(row.appointment_id, row.position, row) for row in rows if row.position > after]
             return self.stamp(), sorted(changed, key=lambda change: (change.position, change.appointment_id))
 
+    @override
     def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
-        """See `Store.streams`."""
         with self._database.contents.lock:
             stamp = self.stamp()
             ids = sorted(self._serving().schedules[side].get(owner_id, {}))
             envelopes = [stored for one in ids for stored in self._recorder.stream(AppointmentId(one))]
             return stamp, [stored for stored in envelopes if stored.position <= stamp.position]
 
+    @override
     def appointments_count(self) -> int:
-        """See `Store.appointments_count`."""
         return len(self._serving().appointments)
 
+    @override
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Store.waiter`."""
         with self._database.waiter() as wait:
             yield wait
 
@@ -172,8 +179,8 @@ class MemoryStore:
         return self._models.tables(None)
 
 
-class MemoryUnitOfWork:
-    """See `UnitOfWork`."""
+class MemoryUnitOfWork(UnitOfWork):
+    """A unit of work whose writes are kept until `commit`."""
 
     batch_events = 1_000
 
@@ -186,17 +193,17 @@ class MemoryUnitOfWork:
         self.fold_version = tables.info.fold_version
         self.position = tables.info.position
 
+    @override
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `UnitOfWork.read`."""
         return self._recorder.read(after=self.position, upto=upto, limit=limit)
 
+    @override
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """See `UnitOfWork.appointments`."""
         rows = self._tables.appointments
         return [rows[one] for one in appointment_ids if one in rows]
 
+    @override
     def write(self, rows: Rows, position: Position) -> None:
-        """See `UnitOfWork.write`."""
         self._written.append((rows, position))
         self.position = position
 

@@ -10,6 +10,7 @@ from typing import Final
 
 import psycopg
 from psycopg import Cursor
+from typing_extensions import override
 
 from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning, StorageUnavailable
@@ -17,7 +18,16 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.postgres.database import PostgresDatabase, Row, statements_of
 from projections.rows import Side
 from projections.stores.base import GenerationState
-from projections.stores.generations import TABLES, Fold, Loaded, Partition, quantiles, sample_positions
+from projections.stores.generations import (
+    TABLES,
+    Fold,
+    Generations,
+    Loaded,
+    Partition,
+    Switch,
+    quantiles,
+    sample_positions,
+)
 from projections.stores.postgres.snapshot import APPOINTMENTS_AT, PostgresSnapshot, streams_of_partition
 from projections.stores.postgres.store import GENERATION_SQL, KEYS_SQL
 from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
@@ -116,17 +126,18 @@ _POSITION: Final = """
 """
 
 
-class PostgresGenerations:
-    """See `Generations`."""
+class PostgresGenerations(Generations):
+    """The generations in a PostgreSQL schema."""
 
     partition_events = 10_000
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
 
+    @override
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
-        """See `Generations.rebuilding`; the lock is a row, held by a connection that may be idle for as long."""
+        """Locks a row, on a connection of its own that may be idle for as long as the rebuild takes."""
         with self._database.holding() as cursor:
             try:
                 cursor.execute(self._database.statement(_REBUILDING))
@@ -138,14 +149,14 @@ class PostgresGenerations:
 
             yield check_held
 
+    @override
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """See `Generations.boundaries`."""
         positions = sample_positions(count, upto)
         rows = self._database.fetch(self._database.statement(APPOINTMENTS_AT), {"positions": positions})
         return quantiles([row[0] for row in rows], count)
 
+    @override
     def begin(self, partitions: Sequence[Partition]) -> Generation:
-        """See `Generations.begin`."""
         with self._database.writing() as cursor:
             parameters = {
                 "fold_version": current_fold_version(),
@@ -170,18 +181,18 @@ class PostgresGenerations:
             )
             return Generation(number)
 
+    @override
     def upto(self, generation: Generation) -> Position | None:
-        """See `Generations.upto`."""
         [[upto]] = self._database.fetch(self._database.statement(_UPTO), {"generation": generation})
         return None if upto is None else Position(upto)
 
+    @override
     def partitions(self, generation: Generation) -> list[Partition]:
-        """See `Generations.partitions`."""
         rows = self._database.fetch(self._database.statement(_PARTITIONS), {"generation": generation})
         return [Partition(*row) for row in rows]
 
+    @override
     def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
-        """See `Generations.load`."""
         began = time.perf_counter()
         with self._database.writing() as cursor:
             parameters = {"generation": generation, "number": partition.number}
@@ -195,22 +206,24 @@ class PostgresGenerations:
                 self._copy(cursor, _COPY_SCHEDULE, _SCHEDULE_TYPES, rows.of(side), generation=generation, side=side)
         return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
 
+    @override
     def make_keys(self, generation: Generation) -> None:
-        """See `Generations.make_keys`; then the planner learns what the tables hold."""
+        """Runs ANALYZE afterwards, so that the planner knows what the tables hold."""
         self._database.run_script(KEYS_SQL, generation=generation)
         with self._database.writing() as cursor:
             for table in TABLES:
                 cursor.execute(self._database.statement("ANALYZE {schema}.{table}", table=f"{table}_{generation}"))
 
+    @override
     def finish(self, generation: Generation, position: Position) -> None:
-        """See `Generations.finish`."""
         with self._database.writing() as cursor:
             parameters = {"generation": generation, "position": position}
             cursor.execute(self._database.statement(_FINISH), parameters)
 
+    @override
     @contextmanager
-    def switching(self, generation: Generation) -> Iterator[PostgresSwitch]:
-        """See `Generations.switching`; every unit of work holds the pointer in share mode, this one alone.
+    def switching(self, generation: Generation) -> Iterator[Switch]:
+        """Locks the pointer for itself, where a unit of work locks it in share mode.
 
         Everybody takes the pointer first and rows of `generation` after it, so nobody waits in a circle.
         """
@@ -219,16 +232,14 @@ class PostgresGenerations:
             [[serving]] = cursor.execute(self._database.statement(_SERVING)).fetchall()
             cursor.execute(self._database.statement(_GENERATIONS_LOCKED), {"numbers": [serving, generation]})
             rows = {row[0]: row for row in cursor}
-            work = PostgresSwitch(self._database, cursor, *rows[generation])
-            work.serving_position = rows[serving][2]
-            yield work
+            yield Switch(PostgresUnitOfWork(self._database, cursor, *rows[generation]), rows[serving][2])
             cursor.execute(self._database.statement(_SWITCH), {"next": generation})
             self._set_state(cursor, generation, GenerationState.READY)
             # The position may have risen: whoever waits for one looks again.
             cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})
 
+    @override
     def drop(self, generation: Generation) -> bool:
-        """See `Generations.drop`."""
         with self._database.writing() as cursor:
             cursor.execute(self._database.statement(_DELETE_PARTITIONS), {"generation": generation})
             self._set_state(cursor, generation, GenerationState.RETIRED)
@@ -244,9 +255,9 @@ class PostgresGenerations:
             raise
         return True
 
+    @override
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[PostgresSnapshot]:
-        """See `Generations.snapshot`."""
         with self._database.snapshot(token) as cursor:
             cursor.execute(self._database.statement(_POSITION), {"generation": generation})
             [[position, head]] = cursor.fetchall()
@@ -263,9 +274,3 @@ class PostgresGenerations:
             copy.set_types(types)
             for row in rows:
                 copy.write_row(row)
-
-
-class PostgresSwitch(PostgresUnitOfWork):
-    """See `Switch`."""
-
-    serving_position = Position(0)

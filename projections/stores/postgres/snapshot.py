@@ -6,12 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from psycopg import Cursor
+from typing_extensions import override
 
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from domain.storage.postgres.database import PostgresDatabase, Row
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores.generations import TABLES, Partition
+from projections.stores.generations import TABLES, Partition, Snapshot
 
 _PORTION_ROWS: Final = 1000
 
@@ -65,8 +66,8 @@ _ALL_SCHEDULE_ROWS: Final = """
 """
 
 
-class PostgresSnapshot:
-    """See `Snapshot`."""
+class PostgresSnapshot(Snapshot):
+    """A view through one REPEATABLE READ transaction."""
 
     def __init__(
         self,
@@ -82,18 +83,19 @@ class PostgresSnapshot:
         self.position = position
         self.head = head
 
+    @override
     def share(self) -> str:
-        """See `Snapshot.share`; it holds for as long as this transaction, which may be idle meanwhile."""
+        """Exports the snapshot of this transaction, which may be idle from now on."""
         self._cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         [[token]] = self._cursor.execute("SELECT pg_export_snapshot()").fetchall()
         return str(token)
 
+    @override
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        """See `Snapshot.streams`."""
         return streams_of_partition(self._cursor, self._database, partition, self.position)
 
+    @override
     def rows(self, keys: Rows) -> Rows:
-        """See `Snapshot.rows`."""
         found = Rows([], [], [])
         appointment_ids: list[str] = [row.appointment_id for row in keys.appointments]
         rows = self._fetch(_APPOINTMENT_ROWS, {"appointment_ids": appointment_ids})
@@ -105,16 +107,16 @@ class PostgresSnapshot:
             found.of(side).extend(ScheduleRow(*row) for row in self._fetch(_SCHEDULE_ROWS, parameters, side=side))
         return found
 
+    @override
     def counts(self) -> tuple[int, int, int]:
-        """See `Snapshot.counts`."""
         first, second, third = (
             self._fetch("SELECT COUNT(*) FROM {schema}.{table}", {}, table=f"{table}_{self._generation}")[0][0]
             for table in TABLES
         )
         return first, second, third
 
+    @override
     def everything(self) -> Iterator[Rows]:
-        """See `Snapshot.everything`."""
         for portion in self._portions(_ALL_APPOINTMENTS):
             yield Rows([AppointmentRow(*row) for row in portion], [], [])
         for side in Side:
@@ -123,12 +125,12 @@ class PostgresSnapshot:
                 rows.of(side).extend(ScheduleRow(*row) for row in portion)
                 yield rows
 
+    @override
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
-        """See `Snapshot.appointments_at`."""
         return [row[0] for row in self._fetch(APPOINTMENTS_AT, {"positions": list(positions)})]
 
+    @override
     def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
-        """See `Snapshot.streams_of`."""
         parameters = {"appointment_ids": list(appointment_ids), "upto": self.position}
         return (StoredEnvelope(*row) for row in self._fetch(_STREAMS_OF, parameters))
 

@@ -10,6 +10,7 @@ from threading import Event
 from typing import Any, Final
 
 from psycopg import sql
+from typing_extensions import override
 
 from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
@@ -27,6 +28,7 @@ from projections.stores.base import (
     ScheduleChange,
     ScheduleQuery,
     Stamp,
+    Store,
 )
 from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 
@@ -154,27 +156,27 @@ _GENERATION_LOCKED: Final = """
 _NOTIFY: Final = 'NOTIFY "{channel}"'
 
 
-class PostgresStore:
-    """See `Store`."""
+class PostgresStore(Store):
+    """The read models in a PostgreSQL schema."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self._serving_generation: Generation | None = None
         self._channel = f"{database.schema}_projected"
 
+    @override
     def create(self) -> None:
-        """See `Store.create`."""
         self._database.run_script(INSTALLATION_SQL, **_installation_names())
 
+    @override
     def migrate(self) -> None:
-        """See `Store.migrate`."""
         [[has_read_models]] = self._database.fetch(
             self._database.statement(_HAS_READ_MODELS), {"schema": self._database.schema}
         )
         self._database.run_script(EVENT_STORE_SQL + (MIGRATION_SQL if has_read_models else ""))
 
+    @override
     def catalogue(self) -> Catalogue:
-        """See `Store.catalogue`."""
         rows = self._database.fetch(self._database.statement(_CATALOGUE))
         if not rows:
             raise NotInstalled(
@@ -189,9 +191,10 @@ class PostgresStore:
         )
         return Catalogue(serving, previous, infos)
 
+    @override
     @contextmanager
     def unit_of_work(self, generation: Generation | None = None) -> Iterator[PostgresUnitOfWork]:
-        """See `Store.unit_of_work`; the row of the generation's position, locked, is the lock."""
+        """Locks the row of the generation's position."""
         with self._database.writing() as cursor:
             if generation is None:
                 [[generation, tables_version]] = cursor.execute(self._database.statement(_SERVING_HELD)).fetchall()
@@ -201,13 +204,13 @@ class PostgresStore:
             yield PostgresUnitOfWork(self._database, cursor, *row)
             cursor.execute(self._database.statement(_NOTIFY, channel=self._channel))
 
+    @override
     def stamp(self) -> Stamp:
-        """See `Store.stamp`."""
         stamp, _ = self._ask(_NOTHING, {})
         return stamp
 
+    @override
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
-        """See `Store.schedule`."""
         parameters = {
             "owner_id": query.owner_id,
             "direction": query.direction,
@@ -227,35 +230,35 @@ class PostgresStore:
         stamp, rows = self._ask(_SCHEDULE, parameters, side=query.side)
         return stamp, [row[0] for row in rows]
 
+    @override
     def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
-        """See `Store.appointment`."""
         stamp, rows = self._ask(_APPOINTMENT, {"appointment_id": appointment_id})
         return stamp, rows[0][0] if rows else None
 
+    @override
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
-        """See `Store.owners`; every id is above the empty text."""
         stamp, rows = self._ask(_OWNERS, {"after": after or "", "limit": limit}, side=side)
         return stamp, [OwnerCounts(*row) for row in rows]
 
+    @override
     def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
-        """See `Store.changes`."""
         stamp, rows = self._ask(_CHANGES, {"owner_id": owner_id, "after": after}, side=side)
         changed = [ScheduleChange(row[1], row[2], ScheduleRow(*row)) for row in rows]
         return stamp, sorted(changed, key=lambda change: (change.position, change.appointment_id))
 
+    @override
     def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
-        """See `Store.streams`."""
         stamp, rows = self._ask(_STREAMS, {"owner_id": owner_id}, side=side)
         return stamp, [StoredEnvelope(*row) for row in rows]
 
+    @override
     def appointments_count(self) -> int:
-        """See `Store.appointments_count`."""
         _, [[count]] = self._ask(_COUNT, {})
         return int(count)
 
+    @override
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Store.waiter`."""
         with self._database.waiter(self._channel) as wait:
             yield wait
 

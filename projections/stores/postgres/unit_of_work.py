@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from psycopg import Cursor
+from typing_extensions import override
 
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from domain.storage.postgres.database import PostgresDatabase, Row
 from domain.storage.postgres.recorder import reading
 from projections.rows import AppointmentRow, Rows, Side
+from projections.stores.base import UnitOfWork
 
 _APPOINTMENTS: Final = """
     SELECT appointment_id, position, body
@@ -51,8 +53,8 @@ _MOVE: Final = """
 """
 
 
-class PostgresUnitOfWork:
-    """See `UnitOfWork`."""
+class PostgresUnitOfWork(UnitOfWork):
+    """A unit of work in a transaction that holds the lock of its generation's row."""
 
     batch_events = 4_000
 
@@ -70,19 +72,19 @@ class PostgresUnitOfWork:
         self.fold_version = fold_version
         self.position = position
 
+    @override
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `UnitOfWork.read`."""
         self._cursor.execute(*reading(self._database, after=self.position, upto=upto, limit=limit))
         return [StoredEnvelope(*row) for row in self._cursor]
 
+    @override
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """See `UnitOfWork.appointments`."""
         statement = self._database.statement(_APPOINTMENTS, generation=self.generation)
         self._cursor.execute(statement, {"appointment_ids": list(appointment_ids)})
         return [AppointmentRow(*row) for row in self._cursor]
 
+    @override
     def write(self, rows: Rows, position: Position) -> None:
-        """See `UnitOfWork.write`."""
         self._upsert(_UPSERT_APPOINTMENTS, rows.appointments)
         for side in Side:
             self._upsert(_UPSERT_SCHEDULE, rows.of(side), side=side)

@@ -9,13 +9,24 @@ from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from typing import Final
 
+from typing_extensions import override
+
 from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning, StorageError
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
 from projections.rows import Side
 from projections.stores.base import GenerationState
-from projections.stores.generations import TABLES, Fold, Loaded, Partition, quantiles, sample_positions
+from projections.stores.generations import (
+    TABLES,
+    Fold,
+    Generations,
+    Loaded,
+    Partition,
+    Switch,
+    quantiles,
+    sample_positions,
+)
 from projections.stores.sqlite.snapshot import SQLiteSnapshot, appointments_at, streams_of_partition
 from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
@@ -34,17 +45,18 @@ _INSERT_SCHEDULE: Final = """
 """
 
 
-class SQLiteGenerations:
-    """See `Generations`."""
+class SQLiteGenerations(Generations):
+    """The generations in an SQLite file."""
 
     partition_events = 4_000  # loading one holds the file
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
 
+    @override
     @contextmanager
     def rebuilding(self) -> Iterator[Callable[[], None]]:
-        """See `Generations.rebuilding`; the lock is one of SQLite's own, on an empty file beside the database."""
+        """Locks an empty SQLite file beside the database."""
         path = f"{self._database.path}-rebuild"
         create_private_file(path)
         with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as lock:
@@ -56,13 +68,13 @@ class SQLiteGenerations:
                 raise StorageError(f"cannot lock {path}: {error}") from error
             yield lambda: None
 
+    @override
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """See `Generations.boundaries`."""
         with self._database.snapshot() as cursor:
             return quantiles(appointments_at(cursor, sample_positions(count, upto)), count)
 
+    @override
     def begin(self, partitions: Sequence[Partition]) -> Generation:
-        """See `Generations.begin`."""
         with self._database.writing() as cursor:
             [number] = cursor.execute("SELECT MAX(number) + 1 FROM generation").fetchone()
             cursor.execute(
@@ -80,16 +92,16 @@ class SQLiteGenerations:
             )
             return Generation(number)
 
+    @override
     def upto(self, generation: Generation) -> Position | None:
-        """See `Generations.upto`."""
         with self._database.reading() as cursor:
             [upto] = cursor.execute(
                 "SELECT MAX(upto) FROM rebuild_partition WHERE generation = ?", (generation,)
             ).fetchone()
             return None if upto is None else Position(upto)
 
+    @override
     def partitions(self, generation: Generation) -> list[Partition]:
-        """See `Generations.partitions`."""
         with self._database.reading() as cursor:
             cursor.execute(
                 """
@@ -102,8 +114,9 @@ class SQLiteGenerations:
             )
             return [Partition(*row) for row in cursor]
 
+    @override
     def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
-        """See `Generations.load`; folds before it takes the file, and lets others have it for a while after."""
+        """Folds before it takes the write lock, and leaves the file to others for a while afterwards."""
         began = time.perf_counter()
         with self._database.snapshot() as cursor:
             rows, events = fold(streams_of_partition(cursor, partition, partition.upto))
@@ -121,22 +134,24 @@ class SQLiteGenerations:
         time.sleep((loaded - folded) * _PAUSE_RATIO)
         return Loaded(events, len(rows.appointments), folded - began, loaded - folded)
 
+    @override
     def make_keys(self, generation: Generation) -> None:
-        """See `Generations.make_keys`; each in a transaction of its own, so that appends come in between."""
+        """Makes each key in a transaction of its own, so that appends come in between."""
         for statement in KEYS_SQL.format(generation=generation).split(";\n"):
             with self._database.writing() as cursor:
                 cursor.execute(statement)
 
+    @override
     def finish(self, generation: Generation, position: Position) -> None:
-        """See `Generations.finish`."""
         with self._database.writing() as cursor:
             cursor.execute(
                 "UPDATE generation SET position = MAX(position, ?) WHERE number = ?", (position, generation)
             )
 
+    @override
     @contextmanager
-    def switching(self, generation: Generation) -> Iterator[SQLiteSwitch]:
-        """See `Generations.switching`; the write lock of the file holds the pointer."""
+    def switching(self, generation: Generation) -> Iterator[Switch]:
+        """Holds the write lock of the file."""
         with self._database.writing() as cursor:
             row = cursor.execute(
                 """
@@ -147,17 +162,16 @@ class SQLiteGenerations:
                 """,
                 (generation,),
             ).fetchone()
-            work = SQLiteSwitch(cursor, *row[:3])
-            work.serving_position = row[3]
-            yield work
+            yield Switch(SQLiteUnitOfWork(cursor, *row[:3]), row[3])
             cursor.execute(
                 "UPDATE serving SET previous = generation, generation = :next WHERE generation <> :next",
                 {"next": generation},
             )
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
 
+    @override
     def drop(self, generation: Generation) -> bool:
-        """See `Generations.drop`; who reads a file holds nobody up."""
+        """Always drops: readers of a file hold nobody up."""
         with self._database.writing() as cursor:
             for table in TABLES:
                 cursor.execute(f"DROP TABLE IF EXISTS {table}_{generation}")
@@ -165,9 +179,9 @@ class SQLiteGenerations:
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.DROPPED, generation))
         return True
 
+    @override
     @contextmanager
     def snapshot(self, generation: Generation, *, token: str | None = None) -> Iterator[SQLiteSnapshot]:
-        """See `Generations.snapshot`."""
         with self._database.snapshot() as cursor:
             [position, state, head] = cursor.execute(
                 """
@@ -181,9 +195,3 @@ class SQLiteGenerations:
             if token not in (None, snapshot.share()):
                 raise StorageError(f"generation {generation} changed while it was checked; run it again")
             yield snapshot
-
-
-class SQLiteSwitch(SQLiteUnitOfWork):
-    """See `Switch`."""
-
-    serving_position = Position(0)

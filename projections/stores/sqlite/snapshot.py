@@ -7,11 +7,13 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from typing_extensions import override
+
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores.base import GenerationState
-from projections.stores.generations import TABLES, Partition
+from projections.stores.generations import TABLES, Partition, Snapshot
 
 _PORTION_ROWS: Final = 1000
 
@@ -58,8 +60,8 @@ _ALL_SCHEDULE_ROWS: Final = """
 """
 
 
-class SQLiteSnapshot:
-    """See `Snapshot`."""
+class SQLiteSnapshot(Snapshot):
+    """A view through one read transaction."""
 
     def __init__(
         self,
@@ -75,20 +77,21 @@ class SQLiteSnapshot:
         self.head = head
         self._state = state
 
+    @override
     def share(self) -> str | None:
-        """See `Snapshot.share`.
+        """The position, while the generation is being built.
 
         SQLite shares no snapshot. But history up to a position never changes, and a generation that is being built
         changes only together with its position: at the same position every view of both is the same.
         """
         return str(self.position) if self._state is GenerationState.BUILDING else None
 
+    @override
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        """See `Snapshot.streams`."""
         return streams_of_partition(self._another_cursor(), partition, self.position)
 
+    @override
     def rows(self, keys: Rows) -> Rows:
-        """See `Snapshot.rows`."""
         found = Rows([], [], [])
         cursor = self._cursor
         ids = json.dumps([row.appointment_id for row in keys.appointments])
@@ -100,16 +103,16 @@ class SQLiteSnapshot:
             found.of(side).extend(_schedule_row(row) for row in cursor)
         return found
 
+    @override
     def counts(self) -> tuple[int, int, int]:
-        """See `Snapshot.counts`."""
         first, second, third = (
             self._cursor.execute(f"SELECT COUNT(*) FROM {table}_{self._generation}").fetchone()[0]  # noqa: S608
             for table in TABLES
         )
         return first, second, third
 
+    @override
     def everything(self) -> Iterator[Rows]:
-        """See `Snapshot.everything`."""
         cursor = self._another_cursor()
         cursor.execute(_ALL_APPOINTMENTS.format(generation=self._generation))
         while portion := cursor.fetchmany(_PORTION_ROWS):
@@ -121,12 +124,12 @@ class SQLiteSnapshot:
                 rows.of(side).extend(_schedule_row(row) for row in portion)
                 yield rows
 
+    @override
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
-        """See `Snapshot.appointments_at`."""
         return appointments_at(self._cursor, positions)
 
+    @override
     def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
-        """See `Snapshot.streams_of`."""
         cursor = self._another_cursor()
         cursor.execute(_STREAMS_OF, {"appointment_ids": json.dumps(appointment_ids), "upto": self.position})
         return (StoredEnvelope(*row) for row in cursor)

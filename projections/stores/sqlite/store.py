@@ -11,6 +11,8 @@ from importlib import resources
 from threading import Event
 from typing import Any, Final
 
+from typing_extensions import override
+
 from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
@@ -27,6 +29,7 @@ from projections.stores.base import (
     ScheduleChange,
     ScheduleQuery,
     Stamp,
+    Store,
 )
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
 
@@ -110,25 +113,25 @@ _STREAMS: Final = """
 """
 
 
-class SQLiteStore:
-    """See `Store`."""
+class SQLiteStore(Store):
+    """The read models in an SQLite file."""
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
         self._serving_generation: Generation | None = None
 
+    @override
     def create(self) -> None:
-        """See `Store.create`."""
         self._database.run_script(installation_sql())
 
+    @override
     def migrate(self) -> None:
-        """See `Store.migrate`."""
         with self._database.reading() as cursor:
             has_read_models = cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone()
         self._database.run_script(EVENT_STORE_SQL + (MIGRATION_SQL if has_read_models else ""))
 
+    @override
     def catalogue(self) -> Catalogue:
-        """See `Store.catalogue`."""
         with self._database.snapshot() as cursor:
             row = cursor.execute("SELECT generation, previous, tables_version FROM serving").fetchone()
             if row is None:
@@ -144,9 +147,10 @@ class SQLiteStore:
             )
             return Catalogue(row[0], row[1], infos)
 
+    @override
     @contextmanager
     def unit_of_work(self, generation: Generation | None = None) -> Iterator[SQLiteUnitOfWork]:
-        """See `Store.unit_of_work`; the write lock of the file is the lock."""
+        """Takes the write lock of the file."""
         with self._database.writing() as cursor:
             row = cursor.execute(
                 """
@@ -159,13 +163,13 @@ class SQLiteStore:
             check_tables_version(row[3])
             yield SQLiteUnitOfWork(cursor, *row[:3])
 
+    @override
     def stamp(self) -> Stamp:
-        """See `Store.stamp`."""
         stamp, _ = self._ask(_NOTHING, {})
         return stamp
 
+    @override
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
-        """See `Store.schedule`."""
         parameters = {
             "owner_id": query.owner_id,
             "direction": query.direction,
@@ -185,36 +189,36 @@ class SQLiteStore:
         stamp, rows = self._ask(_SCHEDULE, parameters, side=query.side)
         return stamp, [row[0] for row in rows]
 
+    @override
     def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
-        """See `Store.appointment`."""
         stamp, rows = self._ask(_APPOINTMENT, {"appointment_id": appointment_id})
         return stamp, rows[0][0] if rows else None
 
+    @override
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
-        """See `Store.owners`; every id is above the empty text."""
         parameters = {"after": after or "", "limit": -1 if limit is None else limit}
         stamp, rows = self._ask(_OWNERS, parameters, side=side)
         return stamp, [OwnerCounts(*row) for row in rows]
 
+    @override
     def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
-        """See `Store.changes`."""
         stamp, rows = self._ask(_CHANGES, {"owner_id": owner_id, "after": after}, side=side)
         changed = [ScheduleChange(row[1], row[2], ScheduleRow(*row)) for row in rows]
         return stamp, sorted(changed, key=lambda change: (change.position, change.appointment_id))
 
+    @override
     def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
-        """See `Store.streams`."""
         stamp, rows = self._ask(_STREAMS, {"owner_id": owner_id}, side=side)
         return stamp, [StoredEnvelope(*row) for row in rows]
 
+    @override
     def appointments_count(self) -> int:
-        """See `Store.appointments_count`."""
         _, [[count]] = self._ask("SELECT COUNT(*) FROM appointment_{generation}", {})
         return int(count)
 
+    @override
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        """See `Store.waiter`."""
         with self._database.waiter() as wait:
             yield wait
 

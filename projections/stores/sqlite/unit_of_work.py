@@ -7,10 +7,13 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Final
 
+from typing_extensions import override
+
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from domain.storage.sqlite.recorder import read_batch
 from projections.rows import AppointmentRow, Rows, Side
+from projections.stores.base import UnitOfWork
 
 _UPSERT_APPOINTMENT: Final = """
     INSERT INTO appointment_{generation} (appointment_id, position, body)
@@ -37,8 +40,8 @@ _UPSERT_SCHEDULE: Final = """
 """
 
 
-class SQLiteUnitOfWork:
-    """See `UnitOfWork`."""
+class SQLiteUnitOfWork(UnitOfWork):
+    """A unit of work in a transaction that holds the file's write lock."""
 
     batch_events = 1_000  # a unit of work holds the file
 
@@ -48,12 +51,12 @@ class SQLiteUnitOfWork:
         self.fold_version = fold_version
         self.position = position
 
+    @override
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """See `UnitOfWork.read`."""
         return read_batch(self._cursor, after=self.position, upto=upto, limit=limit)
 
+    @override
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """See `UnitOfWork.appointments`."""
         self._cursor.execute(
             f"""
             SELECT appointment_id, position, body
@@ -64,8 +67,8 @@ class SQLiteUnitOfWork:
         )
         return [AppointmentRow(*row) for row in self._cursor]
 
+    @override
     def write(self, rows: Rows, position: Position) -> None:
-        """See `UnitOfWork.write`."""
         self._cursor.executemany(_UPSERT_APPOINTMENT.format(generation=self.generation), rows.appointments)
         for side in Side:
             self._cursor.executemany(_UPSERT_SCHEDULE.format(side=side, generation=self.generation), rows.of(side))
