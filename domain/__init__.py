@@ -1,4 +1,15 @@
-"""What happened: envelopes, the appointments they tell of, and the event store that keeps them."""
+"""What happened: the published envelopes, and the appointments they describe.
+
+envelope      the values of the contract                 contract    validates JSON: an envelope or a refusal
+appointment   folds envelopes into an appointment        decoding    decodes stored envelopes, without validation
+event_store   append and read envelopes                  decision    new, duplicate or conflict
+quarantine    what could not be accepted                 errors      every error, drawn as a tree
+input/        files, pipes and iterables to batches      identifiers the types of ids and positions
+storage/      URLs, connections and the tables of the event store: memory, SQLite, PostgreSQL
+arguments     checks of public methods' arguments        syntax      places and names errors in JSON
+
+Nothing here imports `projections`, which is what we know now.
+"""
 
 from domain.appointment import Appointment, LifecycleStep
 from domain.contract import read_envelope

@@ -1,7 +1,7 @@
-"""The arguments of public methods: each kind is checked here, and nowhere else.
+"""Checks the arguments of public methods.
 
-A value of a wrong type is a `TypeError`, one of the right type that makes no sense a `UsageError`; both name the
-argument, and neither repeats a value that could hold a password.
+A value of the wrong type raises `TypeError`, a wrong value of the right type `UsageError`; both name the argument,
+and neither shows a value that could contain a password.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from domain.envelope import ID_BYTES_MAX, is_storable
 from domain.errors import UsageError
 
 SECONDS_MAX: Final = 86_400
-"""The longest that a caller may ask to wait."""
+"""The longest timeout that is accepted."""
 
 Checked = TypeVar("Checked")
 
 
 def optional(check: Callable[[str, object], Checked], name: str, value: object) -> Checked | None:
-    """The value as its check gives it; None, which stands for nothing given, passes."""
+    """Returns the checked value; None is returned as it is."""
     return None if value is None else check(name, value)
 
 
 def identifier(name: str, value: object) -> str:
-    """The text of an appointment's, talent's or coach's id."""
+    """Checks the id of an appointment, a talent or a coach, and returns it as text."""
     text = str(value) if isinstance(value, UUID) else value
     if not isinstance(text, str):
         raise _wrong_type(name, "an id as text or UUID", value)
@@ -43,7 +43,7 @@ def identifier(name: str, value: object) -> str:
 
 
 def opaque(name: str, value: object) -> str:
-    """A text that is only ever compared: a subphase's id, also as a UUID."""
+    """Checks an id that is only compared, such as a subphase's, and returns it as text."""
     text = str(value) if isinstance(value, UUID) else value
     if not isinstance(text, str):
         raise _wrong_type(name, "text or UUID", value)
@@ -55,14 +55,14 @@ def opaque(name: str, value: object) -> str:
 
 
 def text(name: str, value: object) -> str:
-    """A text that its reader judges: a cursor, a token, a URL."""
+    """Checks the type of a text, such as a cursor or a URL, whose content is checked elsewhere."""
     if not isinstance(value, str):
         raise _wrong_type(name, "text", value)
     return value
 
 
 def moment(name: str, value: object) -> datetime:
-    """A time whose offset from UTC is known."""
+    """Checks a datetime, which must have an offset from UTC."""
     if not isinstance(value, datetime):
         raise _wrong_type(name, "a datetime with an offset from UTC", value)
     if value.utcoffset() is None:
@@ -73,14 +73,14 @@ def moment(name: str, value: object) -> datetime:
 
 
 def whole_number(name: str, value: object) -> int:
-    """An integer; other libraries' integers too, but no truth value and no text."""
+    """Checks an integer, such as NumPy's too, but not a bool or a text."""
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise _wrong_type(name, "a whole number", value)
     return operator.index(value)
 
 
 def positive_number(name: str, value: object) -> int:
-    """A whole number from 1."""
+    """Checks a whole number of at least 1."""
     number = whole_number(name, value)
     if number < 1:
         raise UsageError(f"{name}: expected a whole number from 1, found {number}", argument=name)
@@ -88,31 +88,31 @@ def positive_number(name: str, value: object) -> int:
 
 
 def stop_event(name: str, value: object) -> Event:
-    """What tells a loop to end: a `threading.Event`, or another library's that is asked in the same way."""
+    """Checks a `threading.Event`, or any object with its `is_set` and `wait`."""
     if not (hasattr(value, "is_set") and hasattr(value, "wait")):
         raise _wrong_type(name, "a threading.Event", value)
     return cast("Event", value)
 
 
 def seconds(name: str, value: object) -> float:
-    """A time to wait: from 0 to a day."""
+    """Checks a timeout, which is from 0 seconds to a day."""
     if isinstance(value, bool) or not isinstance(value, Real):
         raise _wrong_type(name, "a number of seconds", value)
     number = float(value)
-    if not 0 <= number <= SECONDS_MAX:  # nor NaN
+    if not 0 <= number <= SECONDS_MAX:  # false for NaN too
         raise UsageError(f"{name}: expected 0 to {SECONDS_MAX:,} seconds, found {number:g}", argument=name)
     return number
 
 
 def flag(name: str, value: object) -> bool:
-    """True or False; a text such as "false" would count as true."""
+    """Checks a bool; a text such as "false" would be true."""
     if not isinstance(value, bool):
         raise _wrong_type(name, "True or False", value)
     return value
 
 
 def member(name: str, value: object, kind: type[StrEnum]) -> str:
-    """The name of one of a kind's members."""
+    """Checks the name of a member of an enumeration."""
     if not isinstance(value, str):
         raise _wrong_type(name, f"one of {', '.join(kind.__members__)}", value)
     if value not in kind.__members__:
@@ -123,7 +123,7 @@ def member(name: str, value: object, kind: type[StrEnum]) -> str:
 
 
 def members(name: str, value: object, kind: type[StrEnum]) -> frozenset[str]:
-    """The names of one or several of a kind's members."""
+    """Checks one name or several of the members of an enumeration."""
     if isinstance(value, str):
         return frozenset({member(name, value, kind)})
     if not isinstance(value, Iterable):

@@ -1,6 +1,6 @@
-"""The one door for outside data: the JSON of an envelope becomes a validated, frozen `Envelope`, or a refusal.
+"""Validates JSON from outside against the publisher's contract: `read_envelope` is the only way in.
 
-How the publisher's contract is read, and why, is told in the README under "How the contract is read".
+The README's section "How the contract is read" gives the rules and their reasons.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic_core import SchemaValidator, core_schema
 
 from domain.contract_types import CONTRACT
-from domain.decoding import read_recorded, read_usual
+from domain.decoding import decode_envelope, decode_usual
 from domain.envelope import (
     EVENT_ID_MAX,
     EVENT_NAME,
@@ -27,41 +27,41 @@ from domain.envelope import (
 )
 from domain.syntax import first_mistake
 
-_BLANK: Final = b" \t\r\n"  # what JSON calls blank; Python's own strip takes off more
+_BLANK: Final = b" \t\r\n"  # JSON's whitespace; bytes.strip() without arguments removes more
 
 _STORABLE: Final = "text without U+0000 and without lone surrogates"
 
 _DEPTH_MAX: Final = 200
 _SHALLOW: Final = f"JSON nested at most {_DEPTH_MAX} deep"
 
-# Asks of JSON only that it is a well-formed object, in the fields that nobody reads too.
+# Checks only that the text is a well-formed JSON object, including the fields that are not decoded.
 _WELL_FORMED: Final = SchemaValidator(core_schema.typed_dict_schema({}))
 
 
 def read_envelope(content: bytes | str | Mapping[str, Any]) -> Envelope | Ignored:
-    """Reads one envelope.
+    """Validates one envelope; an event of another name is `Ignored`.
 
     Args:
-        content: JSON as bytes (UTF-8) or text, or the parsed object; surrounding blank space is allowed.
+        content: JSON as UTF-8 bytes or str, or the parsed object. Surrounding whitespace is allowed.
 
     Raises:
-        EnvelopeRefused: names the field, what was expected and what was found.
+        EnvelopeRefused: it breaks the contract; the error names the field, what was expected and what was found.
     """
     text = as_json(content)
     if not (b"\\" in text and b"\\u0000" in text):
         try:
             _WELL_FORMED.validate_json(text)
-            return read_usual(text)
+            return decode_usual(text)
         except ValueError:
             pass
     return _read_carefully(text)
 
 
 def as_json(content: object) -> bytes:
-    """The JSON bytes of an envelope: as received where there was a text, else compact.
+    """Returns the JSON of an envelope as bytes: text as received, a parsed object in compact form.
 
     Raises:
-        EnvelopeRefused: when JSON cannot express the object.
+        EnvelopeRefused: JSON cannot express the object.
     """
     if isinstance(content, bytes | bytearray | memoryview):
         return bytes(content).strip(_BLANK)
@@ -73,7 +73,8 @@ def as_json(content: object) -> bytes:
         raise EnvelopeRefused(
             RefusalCode.MALFORMED_JSON, expected="an object that JSON can express", found=str(error)
         ) from None
-    return text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes its JSON escape, for the door to name
+    # A lone surrogate becomes its JSON escape, so that validation can name it.
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _object(value: object) -> dict[Any, Any]:
@@ -83,7 +84,7 @@ def _object(value: object) -> dict[Any, Any]:
 
 
 def _read_carefully(text: bytes) -> Envelope | Ignored:
-    """Finds out what is wrong, in the order in which the contract is read."""
+    """Validates step by step, so that the refusal names the first broken rule in the order of the README's table."""
     document = _parse(text)
     try:
         if not isinstance(document, dict):
@@ -95,7 +96,7 @@ def _read_carefully(text: bytes) -> Envelope | Ignored:
         _check_text(document)
         _check_overruled_text(text)
         CONTRACT.validate_json(text)
-        return read_recorded(text)
+        return decode_envelope(text)
     except ValidationError as error:
         refused = _refusal_of(error, document)
     except EnvelopeRefused as error:
@@ -107,7 +108,7 @@ def _read_carefully(text: bytes) -> Envelope | Ignored:
 
 
 def identity_of(document: object) -> tuple[int | None, str | None]:
-    """The envelope's id and the appointment's id of something that is not quite an envelope."""
+    """Returns the envelope's id and the appointment's id, each None where a refused document has no valid one."""
     appointment_id: object = document
     for key in ("eventData", "appointment", "id"):
         appointment_id = appointment_id.get(key) if isinstance(appointment_id, dict) else None
@@ -137,7 +138,7 @@ def _parse(text: bytes) -> object:
 
 
 def _malformed(text: bytes) -> EnvelopeRefused:
-    """The first mistake, found here: Python words and places it otherwise from version to version."""
+    """Describes the first syntax error; not with Python's message, which differs from version to version."""
     offset, expected = first_mistake(text)
     before, after = text[:offset].decode(), text[offset : offset + 4].decode(errors="ignore")
     found = repr(after[0]) if after else "the end"
@@ -181,7 +182,7 @@ def _check_text(document: object) -> None:
 
 
 def _check_overruled_text(text: bytes) -> None:
-    """Of equal keys the last wins; what the others say is no part of the document, yet would be stored."""
+    """Checks the values of duplicate keys too: only the last is decoded, but all of them would be stored."""
     if b"\\u" in text:
         for _, one in _texts(json.loads(text, parse_int=str, object_pairs_hook=_members), ""):
             if not is_storable(one):
@@ -211,9 +212,9 @@ def _refuse(found: object, *, expected: str, field: str | None = None) -> NoRetu
 
 
 def _refusal_of(error: ValidationError, document: object) -> EnvelopeRefused:
-    """The first complaint of pydantic in this product's words."""
+    """Translates pydantic's first error."""
     first = error.errors(include_url=False)[0]
-    if first["type"] == "json_invalid":  # it is JSON, as it was parsed before, but beyond a limit of the parser
+    if first["type"] == "json_invalid":  # json.loads has parsed it: it exceeds a limit of pydantic's parser
         if _depth(document) > _DEPTH_MAX:
             return _too_deep()
         return EnvelopeRefused(
@@ -229,7 +230,7 @@ def _refusal_of(error: ValidationError, document: object) -> EnvelopeRefused:
 
 
 def _depth(document: object) -> int:
-    """How deep the lists and objects of a document are nested."""
+    """Returns how deep lists and objects are nested."""
     level, depth = [document], 0
     while level := [one for one in level if isinstance(one, dict | list)]:
         depth += 1

@@ -1,4 +1,4 @@
-"""The publisher's contract, field by field, with a complaint for whatever does not keep to it."""
+"""The publisher's contract as pydantic types, field by field."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _RFC3339: Final = re.compile(
 
 
 def _moment(value: object) -> datetime:
-    """An RFC 3339 text with an offset, in UTC, cut to milliseconds."""
+    """Parses an RFC 3339 time with an offset, to UTC and cut to milliseconds."""
     if not isinstance(value, str) or _RFC3339.fullmatch(value) is None:
         raise PydanticCustomError("moment", "an RFC 3339 time with an offset")
     try:

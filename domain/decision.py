@@ -1,4 +1,4 @@
-"""New, a duplicate or a conflict: what an envelope is beside those that came before."""
+"""Decides whether an envelope is new, a duplicate or in conflict with the one that is stored under its id."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from domain.storage.base import Refused, StoredEnvelope
 
 
 class StoredTextUnreadable(Exception):  # noqa: N818 - named after what went wrong
-    """A stored envelope is none any more: its bytes were damaged."""
+    """A stored text is no longer an envelope: it was damaged in the database."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What becomes of the envelopes of one batch."""
+    """The outcome of one batch: the envelopes to insert, the number of duplicates, the conflicts."""
 
     new: list[Envelope]
     duplicates: int
@@ -28,7 +28,12 @@ class Decision:
 
 
 def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId, StoredEnvelope]) -> Decision:
-    """Which envelopes are new, which repeat what is stored, and which contradict it. The first arrival wins."""
+    """Sorts envelopes into new ones, duplicates and conflicts; of two with one id the first to arrive is kept.
+
+    Args:
+        candidates: validated envelopes in the order of their arrival, each with the item it came in.
+        stored: what the event store holds under their ids.
+    """
     texts = {event_id: (one.appointment_id, one.text) for event_id, one in stored.items()}
     new: list[Envelope] = []
     duplicates = 0
@@ -46,7 +51,7 @@ def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId,
 
 
 def _conflict(envelope: Envelope, first_appointment_id: str, first_text: bytes) -> EnvelopeRefused | None:
-    """How an envelope contradicts what is stored under its id; None when it says the same."""
+    """Returns the refusal of an envelope that differs from the stored one with its id, None if they are equal."""
     field, said, found = "eventData", "", "other content"
     if first_appointment_id != envelope.snapshot.id:
         field, said = "eventData.appointment.id", f", the appointment {first_appointment_id!r}"
@@ -64,22 +69,22 @@ def _conflict(envelope: Envelope, first_appointment_id: str, first_text: bytes) 
 
 
 def has_same_event_data(first: bytes, second: bytes) -> bool:
-    """Whether two envelopes say the same: equal as JSON values, so 1 equals 1.0 and `true` is not 1.
+    """Returns whether the `eventData` of two envelopes are equal as JSON values: 1 equals 1.0, `true` is not 1.
 
     Raises:
-        StoredTextUnreadable: one of them is no envelope, so it was damaged after the door had let it in.
+        StoredTextUnreadable: one of them is not an envelope, so it was damaged after it was accepted.
     """
     return first == second or _is_equal(event_data_of(first), event_data_of(second))
 
 
 def event_data_of(text: bytes) -> object:
-    """What a stored envelope says, its numbers exact.
+    """Returns the `eventData` of a stored envelope, with exact numbers.
 
     Raises:
-        StoredTextUnreadable: it is no envelope, so it was damaged after the door had let it in.
+        StoredTextUnreadable: it is not an envelope, so it was damaged after it was accepted.
     """
     try:
-        # Decimal tells numbers apart that floats would round to the same.
+        # Decimal keeps apart numbers that floats would round to one.
         document = json.loads(text, parse_int=Decimal, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise StoredTextUnreadable from error

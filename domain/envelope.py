@@ -1,7 +1,4 @@
-"""What an envelope says: the values that the door lets in, and the refusal of everything else.
-
-How the publisher's contract is read, and why, is told in the README under "How the contract is read".
-"""
+"""The values of the contract: an envelope and its snapshot of an appointment, and the error that refuses one."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ EVENT_ID_MAX: Final = 2**63 - 1
 
 
 class Status(StrEnum):
-    """Where an appointment is in its life."""
+    """The status of an appointment."""
 
     PLANNED = "PLANNED"
     DONE = "DONE"
@@ -65,7 +62,7 @@ class CancelationReason(StrEnum):
 
 
 class RefusalCode(StrEnum):
-    """Why an item could not be accepted; stable, for programs."""
+    """Why an item was quarantined; programs may rely on these values."""
 
     MALFORMED_JSON = "malformed_json"
     INVALID_ENVELOPE = "invalid_envelope"
@@ -75,14 +72,14 @@ class RefusalCode(StrEnum):
 
 
 class EnvelopeRefused(AppointmentsError, ValueError):  # noqa: N818 - named after what went wrong
-    """An item that the door does not accept.
+    """An item that breaks the contract or conflicts with a stored envelope.
 
     Attributes:
-        code: why, for programs.
+        code: the kind of problem.
         field: the path of the field in the envelope, such as `eventData.appointment.status`, or None.
-        expected: what the contract asks for.
-        found: what was there, as JSON, cut to 120 characters; None when nothing was.
-        offset: the place in malformed JSON, in bytes from its beginning, or None.
+        expected: what the contract requires.
+        found: what was there instead, as JSON cut to 120 characters; None when the field is missing.
+        offset: where the JSON is malformed, in bytes from its beginning, or None.
         event_id: the envelope's id, where it could be read.
         appointment_id: the appointment's id, where it could be read.
     """
@@ -108,11 +105,11 @@ class EnvelopeRefused(AppointmentsError, ValueError):  # noqa: N818 - named afte
 
 
 def utc_moment(text: str) -> datetime:
-    """A time with an offset, in UTC, cut to milliseconds."""
+    """Parses an ISO 8601 time with an offset, to UTC and cut to milliseconds."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        moment = datetime.fromisoformat(text.upper())  # RFC 3339 allows t and z too
+        moment = datetime.fromisoformat(text.upper())  # RFC 3339 also allows lower-case t and z
     if moment.tzinfo is not UTC:
         moment = moment.astimezone(UTC)
     excess = moment.microsecond % 1000
@@ -120,12 +117,12 @@ def utc_moment(text: str) -> datetime:
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL's text can hold it: without U+0000 and without lone surrogates."""
+    """Returns whether PostgreSQL can store the text: it has no U+0000 and no lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 class Snapshot(Struct, frozen=True, gc=False):
-    """An appointment as one envelope describes it. Times are UTC with milliseconds; an absent field is None."""
+    """An appointment as one envelope describes it. Times are in UTC, with milliseconds; an absent field is None."""
 
     id: AppointmentId
     talent_id: TalentId
@@ -150,9 +147,9 @@ class Envelope(Struct, frozen=True, gc=False):
     """One published change of one appointment.
 
     Attributes:
-        event_id: the envelope's id: the order of publication and the idempotency key.
-        published_at: the envelope's `createdAt`, UTC. Never comparable with a time of the appointment.
-        snapshot: the whole appointment as it was then.
+        event_id: the envelope's id, which gives the order of publication and is the idempotency key.
+        published_at: the envelope's `createdAt` in UTC. Its clock is not the appointment's: never compare the two.
+        snapshot: the whole appointment as it was published.
         text: the envelope's JSON as received, UTF-8.
     """
 
@@ -167,6 +164,6 @@ class Envelope(Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """An event that is not of this product's concern."""
+    """An event of another name, which is neither stored nor quarantined."""
 
     event_name: str

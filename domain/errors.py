@@ -1,45 +1,47 @@
-"""Everything that can go wrong, as a tree.
+"""All errors that this product raises on purpose.
 
 AppointmentsError
-├── EnvelopeRefused          an envelope the door does not accept: code, field, expected, found
+├── EnvelopeRefused          an item that breaks the contract (domain/envelope.py): code, field, expected, found
 ├── InputUnreadable          a file that cannot be read: source, reason
-├── UsageError               a question that makes no sense: FROM after TO, a limit of 0
-│   ├── InvalidCursor        a cursor of another schedule, or not one of ours
-│   └── InvalidToken         a change token that cannot be used; start over without one
-├── AppointmentNotFound      no accepted envelope names this appointment
+├── UsageError               arguments that make no sense, such as a limit of 0: argument
+│   ├── InvalidCursor        a damaged cursor, or one of other filters
+│   └── InvalidToken         a change token that cannot be used: start over without one
+├── AppointmentNotFound      no accepted envelope has this appointment id
 ├── QuarantinedItemNotFound  no quarantined item has this number
-├── ReadModelBehind          the read model did not reach the asked position in time
-├── PoisonEvent              a stored event the fold cannot take: position, appointment, envelope id
-├── RebuildFailed            a new generation could not be made; the old one serves
+├── ReadModelBehind          the read models did not reach a position in time
+├── PoisonEvent              a stored event that cannot be folded: position, appointment_id, event_id, reason
+├── RebuildFailed            a new generation could not be made; the old one still serves
 │   ├── RebuildRunning       another rebuild is under way
-│   └── DifferencesFound     a new generation does not equal history: differences
+│   └── DifferencesFound     a new generation differs from history (projections/rebuilding/rebuild.py): differences
 └── StorageError             the database cannot be used
     ├── NotInstalled         there is no installation; run `appointments init`
     ├── NotAllowed           the role lacks a right; the README lists the rights each role needs
     ├── VersionMismatch      made by another version of the fold or the tables
-    └── StorageUnavailable   it may work later: locked, full, unreachable
+    └── StorageUnavailable   locked, full or unreachable: it may work later
+
+The command line adds PartlyDone (projections/cli/exits.py). `AppointmentsError` without a subclass is never raised.
 """
 
 from __future__ import annotations
 
 
 class AppointmentsError(Exception):
-    """The base of every error that this product raises on purpose. It can be passed from process to process."""
+    """The base of every error that this product raises on purpose. All of them can be pickled."""
 
     def __reduce__(self) -> tuple[object, ...]:
         return _remade, (type(self), self.args, self.__dict__)
 
 
 def _remade(kind: type[AppointmentsError], arguments: tuple[object, ...], facts: dict[str, object]) -> object:
-    """An error as it was, without calling its `__init__`: that takes facts, and not the text they were made into."""
+    """Restores a pickled error without calling its `__init__`, whose parameters are not the error's `args`."""
     error = kind.__new__(kind, *arguments)
-    error.args = arguments  # an OSError, such as TimeoutError, takes them in its __init__
+    error.args = arguments  # OSError, the base of TimeoutError, sets args in its __init__
     error.__dict__.update(facts)
     return error
 
 
 class InputUnreadable(AppointmentsError):  # noqa: N818 - named after what went wrong
-    """A file that cannot be read: its `source`, which is its path where it has one, and the `reason`."""
+    """A file that cannot be read; `source` is its path or name."""
 
     def __init__(self, source: str, reason: str) -> None:
         super().__init__(f"cannot read {source}: {reason}")
@@ -48,7 +50,7 @@ class InputUnreadable(AppointmentsError):  # noqa: N818 - named after what went 
 
 
 class UsageError(AppointmentsError, ValueError):
-    """What was asked makes no sense; `argument` names what is wrong, where it is one argument."""
+    """Arguments that make no sense; `argument` is the name of the wrong one, or None."""
 
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
@@ -56,21 +58,21 @@ class UsageError(AppointmentsError, ValueError):
 
 
 class InvalidCursor(UsageError):  # noqa: N818 - named after what went wrong
-    """A paging cursor that does not belong to this question."""
+    """A paging cursor that is damaged or was given for other filters."""
 
     def __init__(self, message: str, *, argument: str = "after") -> None:
         super().__init__(message, argument=argument)
 
 
 class InvalidToken(UsageError):  # noqa: N818
-    """A change token of another question, another version of the fold, or another event store."""
+    """A change token that was given for another schedule, by another version of the fold or another event store."""
 
     def __init__(self, message: str, *, argument: str = "since") -> None:
         super().__init__(message, argument=argument)
 
 
 class AppointmentNotFound(AppointmentsError, LookupError):  # noqa: N818
-    """No accepted envelope names this appointment."""
+    """No accepted envelope has this appointment id."""
 
     def __init__(self, appointment_id: str) -> None:
         super().__init__(f"no appointment has the id {appointment_id!r}")
@@ -86,13 +88,13 @@ class QuarantinedItemNotFound(AppointmentsError, LookupError):  # noqa: N818
 
 
 class ReadModelBehind(AppointmentsError, TimeoutError):  # noqa: N818
-    """The read model did not reach the asked position within the asked time.
+    """The read models did not reach the position `at_least` within the timeout.
 
     Attributes:
-        at_least: the asked position.
-        position: where the read model was when the time was up.
-        seconds: the asked time.
-        head: where the event store ended then; below `at_least` no projector could have reached it.
+        at_least: the position to reach.
+        position: the position that was reached.
+        seconds: the timeout.
+        head: the highest position of the event store; below `at_least`, no projector could have reached it.
     """
 
     def __init__(self, at_least: int, position: int, seconds: float, *, head: int) -> None:
@@ -111,7 +113,7 @@ class ReadModelBehind(AppointmentsError, TimeoutError):  # noqa: N818
 
 
 class PoisonEvent(AppointmentsError):  # noqa: N818
-    """A stored event that the fold cannot take; the projector stops in front of it."""
+    """A stored event that cannot be folded; the projector stops before it."""
 
     def __init__(self, position: int, appointment_id: str, event_id: int, reason: str) -> None:
         super().__init__(
@@ -125,7 +127,7 @@ class PoisonEvent(AppointmentsError):  # noqa: N818
 
 
 class RebuildFailed(AppointmentsError):  # noqa: N818
-    """A new generation could not be made or switched to; the old one serves."""
+    """A new generation could not be made or switched to; the old one still serves."""
 
 
 class RebuildRunning(RebuildFailed):
@@ -136,8 +138,8 @@ class StorageError(AppointmentsError):
     """The database cannot be used.
 
     Attributes:
-        place: where the installation is, without a secret; None where no database was met yet.
-        sqlstate: the five letters of PostgreSQL's error code; None where PostgreSQL gave none.
+        place: the URL of the installation, without its password; None before a database was chosen.
+        sqlstate: PostgreSQL's five-character error code, or None.
     """
 
     def __init__(self, message: str, *, place: str | None = None, sqlstate: str | None = None) -> None:
@@ -147,15 +149,15 @@ class StorageError(AppointmentsError):
 
 
 class NotInstalled(StorageError):  # noqa: N818
-    """There is no installation at this place."""
+    """There is no installation at this place; run `appointments init`."""
 
 
 class NotAllowed(StorageError):  # noqa: N818
-    """The role may not do what was asked."""
+    """The database role lacks a right."""
 
 
 class VersionMismatch(StorageError):  # noqa: N818
-    """The data was made by another version of the fold or of the tables: `found`, where `expected` was expected."""
+    """The data is of version `found` of the fold or of the tables, while this code is of version `expected`."""
 
     def __init__(self, message: str, *, expected: int, found: int, place: str | None = None) -> None:
         super().__init__(message, place=place)
@@ -164,4 +166,4 @@ class VersionMismatch(StorageError):  # noqa: N818
 
 
 class StorageUnavailable(StorageError):  # noqa: N818
-    """The database cannot be used now, but may be later: locked, full, unreachable."""
+    """The database is locked, full or unreachable; the same call may work later."""

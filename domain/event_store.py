@@ -1,4 +1,4 @@
-"""The event store: each envelope is appended once, whatever the order and the repetition of its delivery."""
+"""The event store, which keeps each envelope once, in whatever order and however often it is delivered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from eventsourcing.utils import register_topic
 from domain.arguments import identifier, positive_number, whole_number
 from domain.contract import read_envelope
 from domain.decision import Decision, decide
-from domain.decoding import read_recorded
+from domain.decoding import decode_envelope
 from domain.envelope import EVENT_ID_MAX, Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
 from domain.identifiers import AppointmentId, EventId, Position
@@ -27,13 +27,13 @@ from domain.storage import Database, recorder_of
 from domain.storage.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 TOPIC: Final = "VCSessionScheduledEvent.v1"
-"""The name under which a payload of version 1 is stored. Never a Python path, so code may move."""
+"""The topic of stored envelopes of payload version 1; not a Python path, so that code can be moved."""
 
 FileInput = str | PathLike[str] | BinaryFile | Input
 
 
 class LibraryEvent:
-    """A stored envelope as the library's mapper makes it: every field the publisher sent is an attribute."""
+    """A stored envelope as the library's own mapper decodes it: each field is an attribute."""
 
     originator_id: str
     originator_version: int
@@ -44,9 +44,10 @@ register_topic(TOPIC, LibraryEvent)
 
 @dataclass(frozen=True, slots=True)
 class AppendReport:
-    """What became of the input: `read = appended + duplicates + ignored + quarantined`, always.
+    """How many items were read, and what became of them.
 
-    `position` is the head of the event store after the append.
+    `read` is always the sum of `appended`, `duplicates`, `ignored` and `quarantined`. `position` is the highest
+    position in the event store after the append.
     """
 
     read: int = 0
@@ -68,7 +69,7 @@ class AppendReport:
 
 
 class EventStore:
-    """The envelopes of all appointments in the order of their arrival. Nothing is created before an append."""
+    """The envelopes of all appointments in the order of their arrival. The first append creates missing tables."""
 
     def __init__(self, database: Database) -> None:
         self._recorder = recorder_of(database)
@@ -76,21 +77,21 @@ class EventStore:
 
     @property
     def recorder(self) -> Recorder:
-        """The adapter beneath, for those who read stored envelopes in bulk."""
+        """The database adapter, for reading stored envelopes in bulk."""
         return self._recorder
 
     def install(self) -> None:
-        """Creates what is missing, unless everything is there."""
+        """Creates the tables unless they exist."""
         try:
             self._checked()
         except NotInstalled:
             self._recorder.create()
 
     def renew_epoch(self) -> None:
-        """Makes every change token given so far invalid. To be called after a backup was restored.
+        """Invalidates every change token given so far. Call it after a backup was restored.
 
         Raises:
-            NotInstalled: nothing was restored here.
+            NotInstalled: there is no installation, so no backup was restored here.
         """
         self._checked().renew_epoch()
 
@@ -100,18 +101,18 @@ class EventStore:
         *,
         progress: Callable[[AppendReport], None] | None = None,
     ) -> AppendReport:
-        """Appends envelopes from any iterable, lazily, in atomic batches.
+        """Appends the envelopes of any iterable, lazily and in atomic batches.
 
-        An envelope is JSON as bytes or str, or the parsed object. Whatever else there is among them, and whatever
-        cannot be accepted, is quarantined with the batch it came in. When this raises, every batch reported to
-        `progress` is committed and nothing of a later one is; appending the same again is harmless.
+        An envelope is JSON as bytes or str, or the parsed object. Anything else, and any envelope that cannot be
+        accepted, is quarantined in the transaction of its batch. When this raises, the batches reported to
+        `progress` are committed and nothing of a later one is; appending the same envelopes again is harmless.
 
-        A batch ends at 1,000 envelopes, at 32 MiB, 200 ms after the batch before it, or where the iterable yields
-        `domain.PAUSE`. While an iterator is silent this waits with it, and what it yielded since the last batch is
-        not stored: one that may wait yields `PAUSE` before it does. `append_file` does so for pipes and sockets.
+        Ends a batch at 1,000 envelopes, at 32 MiB, 200 ms after the previous batch, or where the iterable yields
+        `domain.PAUSE`. What was yielded since the last batch is not stored while the iterable blocks, so an iterable
+        that may block should yield `PAUSE` first, as `append_file` does for pipes and sockets.
 
         Raises:
-            TypeError: these are not several envelopes but one, or a file.
+            TypeError: this is one envelope, or a file.
             StorageError: the database cannot be used.
         """
         check_iterable(envelopes)
@@ -135,13 +136,13 @@ class EventStore:
         item_bytes_max: int = ITEM_BYTES_MAX,
         progress: Callable[[AppendReport], None] | None = None,
     ) -> AppendReport:
-        """Appends the envelopes of a file, as `append` does and in bounded memory.
+        """Appends the envelopes of a file, in bounded memory.
 
         Args:
-            file: a path, `-` for standard input, or a file that is open in binary mode, which is read from where it
-                is and left open. It holds one JSON object, one JSON array or JSON Lines, plain or as gzip.
-            item_bytes_max: a larger item is quarantined as `too_large`.
-            progress: told after every batch what is committed.
+            file: a path, `-` for standard input, or a file open in binary mode, which is read from its current
+                position and left open. It holds one JSON object, one JSON array or JSON Lines, plain or gzipped.
+            item_bytes_max: items above this size are quarantined as `too_large`.
+            progress: called after each batch with what is committed so far.
 
         Raises:
             InputUnreadable: there is no such file, or it cannot be read.
@@ -157,7 +158,7 @@ class EventStore:
         item_bytes_max: int = ITEM_BYTES_MAX,
         progress: Callable[[AppendReport], None] | None = None,
     ) -> AppendReport:
-        """The same for several files, one after the other; all of them are opened before anything is appended."""
+        """Appends the envelopes of several files; all of them are opened before anything is appended."""
         if isinstance(files, str | bytes | PathLike) or hasattr(files, "read"):
             raise TypeError("append_files takes an iterable of files; for one: append_file(file)")
         item_bytes_max = positive_number("item_bytes_max", item_bytes_max)
@@ -167,41 +168,41 @@ class EventStore:
             return self.append(items, progress=progress)
 
     def history(self, appointment_id: str | UUID) -> list[Envelope]:
-        """The accepted envelopes of one appointment in the publisher's order; empty when there are none."""
+        """Returns the accepted envelopes of one appointment in the order of publication; an empty list if none."""
         return [envelope_of(stored) for stored in self.stream(appointment_id)]
 
     def stream(self, appointment_id: str | UUID) -> list[StoredEnvelope]:
-        """The same as `history`, as stored: with positions and undecoded."""
+        """Returns what `history` returns, as stored: with positions, not decoded."""
         return self._checked().stream(AppointmentId(identifier("appointment_id", appointment_id)))
 
     def stored_text(self, event_id: EventId) -> bytes | None:
-        """The JSON of one stored envelope as received; None when there is none of that id."""
+        """Returns the JSON of one envelope as received, or None when none with that id is stored."""
         event_id = EventId(whole_number("event_id", event_id))
         stored = self._checked().envelope(event_id) if 1 <= event_id <= EVENT_ID_MAX else None
         return None if stored is None else stored.text
 
     def count(self) -> int:
-        """How many envelopes are stored."""
+        """Returns the number of stored envelopes."""
         return self._checked().envelopes_count()
 
     def head(self) -> Position:
-        """The highest position; 0 when nothing is stored."""
+        """Returns the highest position; 0 when nothing is stored."""
         return self._checked().head()
 
     @property
     def quarantine(self) -> Quarantine:
-        """What could not be accepted."""
+        """The items that could not be accepted."""
         return Quarantine(self._checked(), self._retry)
 
     def _checked(self) -> Recorder:
-        """The adapter, of tables that this code knows."""
+        """Returns the database adapter after checking that its tables exist and are of this code's version."""
         if not self._installed:
             self._recorder.check()
             self._installed = True
         return self._recorder
 
     def _append_batch(self, items: Sequence[Item]) -> AppendReport:
-        candidates, refused, ignored = _through_the_door(items)
+        candidates, refused, ignored = _validated(items)
         decision = Decision([], 0, [])
         if candidates or refused:
             with self._recorder.appending() as append:
@@ -218,14 +219,14 @@ class EventStore:
         )
 
     def _retry(self, item: QuarantinedItem) -> bool:
-        """Whether the item could leave the quarantine."""
+        """Appends a quarantined item if it is acceptable now; returns whether it has left the quarantine."""
         if is_too_large(item):
             return False
         kept = item.refused
         retried = Item(kept.content, kept.source, kept.line or 0, kept.length, None)
-        candidates, refused, _ = _through_the_door([retried])
+        candidates, refused, _ = _validated([retried])
         if any((one.code, one.reason) == (kept.code, kept.reason) for one in refused):
-            return False  # nothing to write, and nobody to keep waiting
+            return False  # unchanged: do not take the lock
         with self._recorder.appending() as append:
             decision = decide(candidates, append.stored([envelope.event_id for envelope, _ in candidates]))
             append.insert(decision.new, TOPIC)
@@ -234,8 +235,8 @@ class EventStore:
         return still_refused is None
 
 
-def _through_the_door(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
-    """The envelopes among the items, the refused ones, and the number of ignored ones."""
+def _validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
+    """Returns the valid envelopes with their items, the refused items, and the number of ignored ones."""
     candidates: list[tuple[Envelope, Item]] = []
     refused: list[Refused] = []
     ignored = 0
@@ -263,15 +264,15 @@ def _read(item: Item) -> Envelope | Ignored:
 
 
 def envelope_of(stored: StoredEnvelope) -> Envelope:
-    """The envelope of a stored event.
+    """Returns the envelope of a stored event.
 
     Raises:
-        PoisonEvent: it is not one that this version can read.
+        PoisonEvent: this version cannot decode it.
     """
     if stored.topic != TOPIC:
         raise _poison(stored, f"the topic {stored.topic!r} is unknown")
     try:
-        envelope = read_recorded(stored.text)
+        envelope = decode_envelope(stored.text)
     except (ValueError, OverflowError) as error:
         raise _poison(stored, str(error)) from error
     if envelope.event_id != stored.event_id or envelope.snapshot.id != stored.appointment_id:

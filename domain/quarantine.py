@@ -1,4 +1,4 @@
-"""What could not be accepted, kept as it came until somebody retries or discards it."""
+"""The quarantine: items that could not be accepted, kept as received until somebody retries or discards them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NUMBER_MAX: Final = 2**63 - 1
 
 
 def refused_by(error: EnvelopeRefused, item: Item) -> Refused:
-    """An item as the quarantine keeps it, with the reason the door gave."""
+    """Returns the quarantine entry of an item that was refused with an error."""
     return Refused(
         code=error.code,
         reason=str(error),
@@ -35,36 +35,36 @@ def refused_by(error: EnvelopeRefused, item: Item) -> Refused:
 
 @dataclass(frozen=True, slots=True)
 class RetryReport:
-    """What became of retried items: `accepted` left the quarantine, `kept` are still in it."""
+    """How many retried items were `accepted` and left the quarantine, and how many were `kept` in it."""
 
     accepted: int = 0
     kept: int = 0
 
 
 class Quarantine:
-    """The refused items of one event store: `list`, `show`, `retry`, `discard`."""
+    """The refused items of one event store."""
 
     def __init__(self, recorder: Recorder, retry: Callable[[QuarantinedItem], bool]) -> None:
         self._recorder = recorder
         self._retry = retry
 
     def list(self) -> Iterator[QuarantinedItem]:
-        """The items by number, lazily."""
+        """Iterates over the items, ordered by number, lazily."""
         return self._recorder.quarantined()
 
     def __len__(self) -> int:
-        """How many items there are."""
+        """Returns the number of items."""
         return self._recorder.quarantine_count()
 
     def __bool__(self) -> bool:
-        """True: a quarantine is there also when it is empty."""
+        """Always true, even when empty (otherwise `len` would decide)."""
         return True
 
     def show(self, number: int) -> QuarantinedItem:
-        """One item.
+        """Returns one item.
 
         Raises:
-            QuarantinedItemNotFound: there is none of that number.
+            QuarantinedItemNotFound: no item has that number.
         """
         number = whole_number("number", number)
         item = self._recorder.quarantined_item(number) if 1 <= number <= _NUMBER_MAX else None
@@ -78,12 +78,16 @@ class Quarantine:
         *,
         progress: Callable[[RetryReport], None] | None = None,
     ) -> RetryReport:
-        """Appends what is acceptable now and keeps the rest with its new reason; without numbers, everything.
+        """Appends the items that are acceptable now, and keeps the others with their new reason.
 
-        Each item leaves the quarantine in the transaction that stores it; `progress` is told the sum after each.
+        Each item is appended and removed from the quarantine in one transaction of its own.
+
+        Args:
+            numbers: which items; without it, all of them.
+            progress: called after each item with the totals so far.
 
         Raises:
-            QuarantinedItemNotFound: there is none of that number; items before it have been retried.
+            QuarantinedItemNotFound: no item has one of the numbers; the items before it have been retried.
         """
         items = self.list() if numbers is None else (self.show(number) for number in numbers)
         report = RetryReport()
@@ -95,10 +99,10 @@ class Quarantine:
         return report
 
     def discard(self, numbers: Iterable[int]) -> int:
-        """Deletes items for good and returns how many.
+        """Deletes items permanently and returns how many.
 
         Raises:
-            QuarantinedItemNotFound: there is none of that number; then nothing is deleted.
+            QuarantinedItemNotFound: no item has one of the numbers; nothing was deleted.
         """
         items = [self.show(number) for number in dict.fromkeys(numbers)]
         with self._recorder.appending() as append:
@@ -108,5 +112,5 @@ class Quarantine:
 
 
 def is_too_large(item: QuarantinedItem) -> bool:
-    """Whether only the beginning of the item was kept."""
+    """Returns whether only the beginning of the item was kept."""
     return item.refused.code is RefusalCode.TOO_LARGE

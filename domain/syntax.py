@@ -1,4 +1,4 @@
-"""Where a text stops being JSON: the same place and the same words whatever the version of Python."""
+"""Finds the first syntax error of JSON, described in the same way on every version of Python."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 
 class Mistake(NamedTuple):
-    """The first byte that cannot be there, and what could be; at the length of the text, that it ends too early."""
+    """The offset of the first unexpected byte, or of the end of a text that ends too early, and what was expected."""
 
     offset: int
     expected: str
@@ -37,16 +37,16 @@ _CUT_ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 
 
 def may_become_json(text: bytes) -> bool:
-    """Whether the text is JSON or the beginning of it."""
+    """Returns whether the text is JSON or a beginning of it."""
     return first_mistake(text).offset == len(text)
 
 
 def first_mistake(text: bytes) -> Mistake:
-    """The first mistake in a text that is not JSON; at its end where it may still become JSON, or is.
+    """Returns the first syntax error; its offset is the length of the text if that is JSON or a beginning of it.
 
-    NaN and Infinity are taken for numbers here.
+    NaN and Infinity are accepted as numbers here.
     """
-    closing: list[bytes] = []  # what ends the lists and objects that are open
+    closing: list[bytes] = []  # the brackets and braces that are still to come, innermost last
     expected, position = _VALUE, 0
     while True:
         position = _end_of(_BLANK, text, position)
@@ -70,7 +70,7 @@ def first_mistake(text: bytes) -> Mistake:
 
 
 def _after_sign(sign: bytes, expected: str, closing: list[bytes]) -> str | None:
-    """What is expected after a bracket, a brace, a comma or a colon; None where it cannot be."""
+    """Returns what is expected after a bracket, brace, comma or colon, or None where that sign is an error."""
     if expected in _ENDS and sign == closing[-1]:
         closing.pop()
         return _after_value(closing)
@@ -94,7 +94,7 @@ def _after_value(closing: list[bytes]) -> str:
 
 
 def _is_cut(text: bytes, position: int) -> bool:
-    """Whether the text ends within a number or a word."""
+    """Returns whether the text ends within a number or a word."""
     rest = text[position : position + len(b"-Infinity")]
     is_word = position + len(rest) == len(text) and any(word.startswith(rest) for word in _WORDS)
     return is_word or _CUT_NUMBER.match(text, position) is not None

@@ -1,4 +1,4 @@
-"""What is appended from Python becomes items, and items become batches, each of which is stored at once."""
+"""Cuts what is appended into batches, each of which is stored in one transaction."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ EnvelopeInput = bytes | bytearray | memoryview | str | Mapping[str, Any] | Item
 
 
 def check_iterable(envelopes: object) -> None:
-    """Refuses one envelope and a file, before its characters, keys or lines are taken for envelopes.
+    """Checks that these are several envelopes: the characters, keys or lines of one would be taken for envelopes.
 
     Raises:
-        TypeError: says which method takes it.
+        TypeError: it is one envelope, or a file; the error names the method to use.
     """
     if isinstance(envelopes, str | bytes | bytearray | memoryview | Mapping):
         raise TypeError(
@@ -37,9 +37,9 @@ def check_iterable(envelopes: object) -> None:
 
 
 def batches(envelopes: Iterable[EnvelopeInput | Pause]) -> Iterator[list[Item]]:
-    """Cuts the input where a batch is full, at a pause, or at an item that came late after the last batch.
+    """Ends a batch at 1,000 items, 32 MiB, a pause, or an item that comes 200 ms or more after the previous batch.
 
-    The time runs from the last batch on, so that of a slow input each item is stored when it comes.
+    So each item of a slow input is stored as soon as it comes.
     """
     batch: list[Item] = []
     size = 0
@@ -60,7 +60,7 @@ def batches(envelopes: Iterable[EnvelopeInput | Pause]) -> Iterator[list[Item]]:
 
 
 def _item(content: object) -> Item:
-    """One thing that came from Python; of what JSON cannot express Python's own description is kept."""
+    """Makes an item of an object; of one that JSON cannot express, its `repr` is kept with the refusal."""
     try:
         text = as_json(content)
     except EnvelopeRefused as error:

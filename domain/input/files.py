@@ -1,4 +1,4 @@
-"""Files and pipes, opened, unzipped and read in chunks of bounded size."""
+"""Opens files and pipes, decompresses gzip, and reads chunks of bounded size."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ from domain.input.items import ITEM_BYTES_MAX, PAUSE, PAUSE_SECONDS, Item, Pause
 
 _CHUNK_BYTES: Final = 256 * 1024
 _GZIP: Final = 31
-"""What zlib calls the gzip format."""
+"""The value of `wbits` that selects the gzip format in zlib."""
 
 _GZIP_SIGN: Final = b"\x1f\x8b"
 
 
 class BinaryFile(Protocol):
-    """What is read like a file that was opened in binary mode."""
+    """An object that is read like a file opened in binary mode."""
 
     def read(self, size: int, /) -> bytes | None:
-        """At most so many bytes; none at the end."""
+        """Returns at most `size` bytes; none at the end of the file."""
 
 
 class Input:
-    """An opened file or pipe; `bytes_read` of its `size` on disk are consumed, where there is a size.
+    """An open file or pipe.
 
-    `source` is its name as a database can keep it: what is no text in it stands as an escape.
+    Attributes:
+        source: its name; bytes that are not text are shown as escapes, so that a database can store it.
+        size: its size on disk, None for a pipe.
+        bytes_read: how many of these bytes have been read.
     """
 
     def __init__(
@@ -62,20 +65,20 @@ class Input:
         self.close()
 
     def close(self) -> None:
-        """Closes what was opened here; standard input and a file that was given stay open."""
+        """Closes a file that was opened by its path; standard input and a file opened by the caller stay open."""
         if self._close is not None:
             self._close()
 
     def items(self, *, item_bytes_max: int = ITEM_BYTES_MAX) -> Iterator[Item | Pause]:
-        """The items, lazily; `PAUSE` where a pipe was silent for a while."""
+        """Iterates over the items, lazily; yields `PAUSE` when a pipe had no data for 200 ms."""
         return read_items(self._chunks(), source=self.source, item_bytes_max=item_bytes_max)
 
     def _chunks(self) -> Iterator[bytes | Pause]:
-        """The content as it comes, unzipped where it is zipped."""
+        """Iterates over the content in chunks, decompressed where it is gzip."""
         try:
             raw = self._raw()
             if self._is_zipped is None:
-                raw, self._is_zipped = _looked_at(raw)
+                raw, self._is_zipped = _detected(raw)
             yield from self._unzipped(raw) if self._is_zipped else raw
         except OSError as error:
             raise InputUnreadable(self.source, error.strerror or str(error)) from error
@@ -93,7 +96,7 @@ class Input:
             yield chunk
 
     def _unzipped(self, raw: Iterable[bytes | Pause]) -> Iterator[bytes | Pause]:
-        """Unzips in portions of bounded size, through all members of the file."""
+        """Decompresses in chunks of bounded size; a gzip file may have several members."""
         unzip = zlib.decompressobj(wbits=_GZIP)
         for chunk in raw:
             if isinstance(chunk, Pause):
@@ -102,7 +105,7 @@ class Input:
             rest = chunk
             while rest:
                 if unzip.eof:
-                    rest = rest.lstrip(b"\0")  # tapes and block devices pad with zeros, and gzip passes over them
+                    rest = rest.lstrip(b"\0")  # padding of tapes and block devices, which gzip ignores too
                     if not rest:
                         break
                     unzip = zlib.decompressobj(wbits=_GZIP)
@@ -115,8 +118,8 @@ class Input:
             raise InputUnreadable(self.source, "its gzip ends too early")
 
 
-def _looked_at(raw: Iterator[bytes | Pause]) -> tuple[Iterator[bytes | Pause], bool]:
-    """The content again, and whether it begins as gzip does, which JSON never does."""
+def _detected(raw: Iterator[bytes | Pause]) -> tuple[Iterator[bytes | Pause], bool]:
+    """Returns the content and whether it begins with the signature of gzip, as JSON never does."""
     head = b""
     for chunk in raw:
         head += b"" if isinstance(chunk, Pause) else chunk
@@ -131,10 +134,10 @@ def _again(head: bytes, rest: Iterator[bytes | Pause]) -> Iterator[bytes | Pause
 
 
 def open_input(file: str | os.PathLike[str] | BinaryFile) -> Input:
-    """Opens a file by its path, or standard input for `-`, or reads on in a binary file that was opened elsewhere.
+    """Opens a file by its path, or standard input for `-`, or takes a binary file that the caller opened.
 
-    A path that ends in `.gz` is unzipped while it is read; so are standard input and an open file that begin as gzip
-    does.
+    A file whose name ends in `.gz` is decompressed while it is read, and so are standard input and open files that
+    begin with the signature of gzip.
 
     Raises:
         InputUnreadable: there is no such file, or it cannot be read.
@@ -175,7 +178,7 @@ def _opened(path: str) -> Input:
 
 
 def _reader(file: Any) -> Callable[[], bytes]:
-    """Reads what is there: `read` would wait for a whole chunk of a slow pipe, where `read1` does not."""
+    """Returns a function that reads the next chunk; with `read1`, since `read` waits until a whole chunk is there."""
     read = getattr(file, "read1", file.read)
 
     def chunk() -> bytes:
@@ -188,7 +191,7 @@ def _reader(file: Any) -> Callable[[], bytes]:
 
 
 def _pipe_of(file: object) -> int | None:
-    """The descriptor on which a pause of an open pipe or socket can be seen; None where there is no such thing."""
+    """Returns the descriptor of an open pipe or socket, to notice pauses; None for any other object."""
     if not isinstance(file, io.BufferedReader | io.FileIO):
         return None
     try:

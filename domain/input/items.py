@@ -1,4 +1,4 @@
-"""What is read becomes items, each of which should be an envelope: one at a time and in bounded memory."""
+"""Splits JSON, JSON arrays and JSON Lines into items, one per expected envelope, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from domain.envelope import EnvelopeRefused
 from domain.syntax import may_become_json
 
 ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
-"""The default of the largest item that is read; a larger one is `too_large`."""
+"""The default limit of an item; a larger one is quarantined as `too_large`."""
 
 TOO_LARGE_BYTES_KEPT: Final = 64 * 1024
 PAUSE_SECONDS: Final = 0.2
-"""After so long without input a `PAUSE` is passed on."""
+"""How long an input may be silent before it yields `PAUSE`."""
 
 _BLANK: Final = b" \t\r\n"
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 class Pause(Enum):
-    """Stands for a time without input."""
+    """The type of `PAUSE`, which an input yields when it has no data for a while."""
 
     PAUSE = "pause"
 
@@ -36,15 +36,15 @@ PAUSE: Final = Pause.PAUSE
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One thing that should be an envelope.
+    """A piece of input that should be an envelope.
 
     Attributes:
-        content: the bytes as they came, without blank space around them; of one too large the first 64 KiB.
-        source: a file name, or - for standard input.
-        line: the line of the source it begins on, from 1; 0 when it did not come from a file.
-        length: the number of bytes as they came.
-        sha256: the hex digest of all the bytes, only of one too large.
-        refusal: why it can be no envelope, where that is known before it is read.
+        content: the bytes as received, without surrounding whitespace; only the first 64 KiB of one too large.
+        source: a file name, - for standard input, or another name of where it came from.
+        line: the line on which it begins, from 1; 0 when it did not come from a file.
+        length: the number of bytes received.
+        sha256: the hex digest of all bytes of an item too large, else None.
+        refusal: why it cannot be an envelope, where that is known before validation.
     """
 
     content: bytes
@@ -63,9 +63,9 @@ class Item:
 def read_items(
     chunks: Iterable[bytes | Pause], *, source: str, item_bytes_max: int = ITEM_BYTES_MAX
 ) -> Iterator[Item | Pause]:
-    """Cuts what comes in chunks into items: of one JSON array, of one JSON object, or of JSON Lines.
+    """Iterates over the items of one JSON array, one JSON object or JSON Lines.
 
-    Blank lines are no items. The broken rest of an array is one item. Pauses are passed on.
+    Blank lines are skipped. The rest of an array after a syntax error is one item. Pauses are passed on.
     """
     stream = iter(chunks)
     head, line = _first_content(stream)
@@ -80,7 +80,7 @@ def read_items(
 
 
 def _first_content(stream: Iterator[bytes | Pause]) -> tuple[bytes, int]:
-    """The first chunk from its first byte that is neither blank nor of a byte order mark, and its line."""
+    """Returns the first chunk without leading whitespace and byte order mark, and the line on which it begins."""
     line = 1
     head = b""
     is_at_start = True
@@ -158,7 +158,7 @@ def _lines(chunks: Iterable[bytes | Pause], source: str, line: int, item_bytes_m
 
 
 class _Collector:
-    """Puts the parts of one item together; of one too large it keeps only the beginning and a digest."""
+    """Joins the parts of one item; of one too large it keeps only the beginning and a digest."""
 
     def __init__(self, source: str, line: int, item_bytes_max: int) -> None:
         self.line = line
@@ -187,7 +187,7 @@ class _Collector:
         self._parts = [content[:TOO_LARGE_BYTES_KEPT]]
 
     def take(self) -> Item | None:
-        """The item, unless it is blank; the next part begins another."""
+        """Returns the item, or None when it is blank; the next part begins another."""
         content = b"".join(self._parts)
         length, digest = self._length, self._digest
         self._parts, self._length, self._digest = [], 0, None
@@ -197,13 +197,13 @@ class _Collector:
         return Item(content, self._source, self.line, len(content), None) if content else None
 
 
-# A string without escapes is passed over at once; a lone quotation mark begins one that goes on.
+# A string without escapes is one token; a single quotation mark begins any other string.
 _TOKEN: Final = re.compile(rb'"[^"\\]*"|["\[\]{},]')
 _STRING_REST: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*', re.DOTALL)
 
 
 class _Array:
-    """Splits an array at its own commas; whether what is between them is JSON is for the door to say."""
+    """Splits an array at its top-level commas; whether an element is JSON is left to validation."""
 
     def __init__(self, source: str, line: int, item_bytes_max: int) -> None:
         self._collector = _Collector(source, line, item_bytes_max)
@@ -229,19 +229,19 @@ class _Array:
             self._add(chunk[start:position])
             separator = chunk[position : position + 1]
             is_empty_list = separator == b"]" and self._separator == b"["
-            if item := self._collector.take() or (None if is_empty_list else self._broken(b",")):
+            if item := self._collector.take() or (None if is_empty_list else self._empty_element(b",")):
                 yield item
             self._separator, self._is_ended = separator, separator == b"]"
             start = position + 1
         self._add(chunk[start:])
 
     def _end(self) -> Iterator[Item]:
-        """The broken rest: what is after the array, or the last element of one that is not closed."""
-        if item := self._collector.take() or (None if self._is_ended else self._broken(self._separator)):
+        """Yields what follows the array, or the last element of an array that is not closed."""
+        if item := self._collector.take() or (None if self._is_ended else self._empty_element(self._separator)):
             yield item
 
-    def _broken(self, content: bytes) -> Item:
-        """Nothing where an element should be, as in `[1,,2]` or `[1,]`: what is beside it stands for it."""
+    def _empty_element(self, content: bytes) -> Item:
+        """Reports an empty element, as in `[1,,2]` or `[1,]`, as its separator."""
         return Item(content, self._source, self._line, len(content), None)
 
     def _add(self, part: bytes) -> None:
@@ -254,7 +254,7 @@ class _Array:
         self._collector.add(part)
 
     def _separators(self, chunk: bytes) -> Iterator[int]:
-        """The places of the array's own commas and of its end; strings may go on from chunk to chunk."""
+        """Iterates over the offsets of top-level commas and of the closing bracket; a string may span chunks."""
         position = 0
         while position < len(chunk) and not self._is_ended:
             if self._is_in_string:

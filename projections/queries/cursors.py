@@ -12,7 +12,7 @@ _DIGEST_BYTES = 9
 
 
 def seal(content: list[Any], *, belongs_to: list[Any]) -> str:
-    """An opaque text that `unseal` opens again for the same question; for nobody's eyes, but no secret."""
+    """Returns a text that `unseal` decodes for the same question. Opaque to clients; not encrypted."""
     text = json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     return base64.urlsafe_b64encode(_digest(text, belongs_to) + text).decode().rstrip("=")
 

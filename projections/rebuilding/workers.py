@@ -51,7 +51,7 @@ class Workers:
         self._threads = ThreadPoolExecutor(self._count)
 
     def are_worth(self, partitions: Sequence[object]) -> bool:
-        """Whether there is work for several; else the calling process does it itself, and `run` is not for use."""
+        """Whether parallel work pays off; otherwise do not call `run`."""
         return self._count > 1 and len(partitions) >= _PARTITIONS_MIN
 
     def run(

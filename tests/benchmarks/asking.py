@@ -11,7 +11,7 @@ from typing import Any
 
 import psycopg
 
-from domain.decoding import read_recorded
+from domain.decoding import decode_envelope
 from projections import Appointments, Schedules
 from projections.cli.sample import sample_envelopes
 from projections.rows import appointment_from
@@ -96,7 +96,7 @@ def _questions(schedules: Schedules, fetch: Fetch) -> Iterator[tuple[str, Callab
         return [appointment_from(body) for (body,) in fetch(SELECT_WINDOW, FIFTY, *milliseconds)]
 
     def streams() -> list[Any]:
-        return [read_recorded(bytes(text)) for (text,) in fetch(SELECT_STREAMS, HUNDRED)]
+        return [decode_envelope(bytes(text)) for (text,) in fetch(SELECT_STREAMS, HUNDRED)]
 
     token = schedules.changes(talent_id=FIFTY).token
     yield "schedule of 50", lambda: schedules.talent(FIFTY), lambda: bodies(FIFTY)

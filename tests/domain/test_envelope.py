@@ -1,4 +1,4 @@
-"""The door: how the publisher's contract is read, row by row of the reading table in the README."""
+"""Validation: how the publisher's contract is read, row by row of the reading table in the README."""
 
 from __future__ import annotations
 

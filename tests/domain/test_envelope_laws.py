@@ -1,4 +1,4 @@
-"""The door against generated input: the publisher's schema, the same with one field broken, and any bytes at all."""
+"""Validation of generated input: the publisher's schema, the same with one field broken, and any bytes at all."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Refusal(NamedTuple):
 
 
 def read(text: bytes, reader: Callable[[bytes], Envelope | Ignored] = read_envelope) -> Envelope | Ignored | Refusal:
-    """What the door says. It raises nothing but refusals."""
+    """What validation says. It raises nothing but refusals."""
     try:
         return reader(text)
     except EnvelopeRefused as error:

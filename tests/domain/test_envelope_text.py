@@ -1,4 +1,4 @@
-"""The door: JSON that is malformed, cannot be stored or is extreme; times; and the forms an envelope may come in."""
+"""Validation: JSON that is malformed, extreme or cannot be stored; times; the forms an envelope may come in."""
 
 from __future__ import annotations
 

@@ -200,7 +200,7 @@ def _last_wins(pairs: list[tuple[str, object]], repeated: list[object]) -> dict[
 
 
 def said_of(content: bytes | str | dict[str, Any]) -> object:
-    """What the door makes of an envelope, its text aside."""
+    """What validation makes of an envelope, its text aside."""
     try:
         read = read_envelope(content)
     except EnvelopeRefused as error:
@@ -215,7 +215,7 @@ def _is_finite(value: object) -> bool:
 
 
 def check_fold(events: EventStore) -> None:
-    """History is what the door made of it, and an appointment the same from any order, repetition and grouping."""
+    """History is what validation made of it, and an appointment the same from any order, repetition and grouping."""
     stored = Held.by(events).envelopes
     for appointment_id in {one.appointment_id for one in stored.values()}:
         stream = events.history(appointment_id)

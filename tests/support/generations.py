@@ -155,7 +155,7 @@ def line_of(process: subprocess.Popen[str]) -> str:
 
 
 def store_raw(place: Place, event_id: int, appointment_id: str, text: bytes) -> Position:
-    """Stores what never came through the door."""
+    """Stores what was never validated."""
     event = SimpleNamespace(event_id=event_id, snapshot=SimpleNamespace(id=appointment_id), text=text)
     with place.events().recorder.appending() as append:
         append.insert([event], TOPIC)  # type: ignore[list-item] # looks like an envelope

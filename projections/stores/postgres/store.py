@@ -114,7 +114,7 @@ _CHANGES: Final = """
     AND position > %(after)s
 """
 
-# Stream by stream, whatever PostgreSQL believes of the tables: OFFSET 0 forbids it to join in another way. The
+# OFFSET 0 forces a nested loop, stream by stream, whatever the planner's statistics say. The
 # library's column has the collation of the database, and an index serves only comparisons under its own.
 _STREAMS: Final = """
     SELECT event.notification_id, event.originator_version, event.originator_id, event.topic, event.state
