@@ -37,6 +37,9 @@ ALLOWED = {
     "typer": ("projections.cli.",),
     "rich": ("projections.cli.",),
     "icalendar": ("projections.queries.calendar",),
+    "fastapi": ("projections.web.",),
+    "starlette": ("projections.web.",),
+    "uvicorn": ("projections.web.",),
     "typing_extensions": ("domain.", "projections."),
 }
 

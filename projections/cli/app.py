@@ -27,6 +27,7 @@ from projections.cli.commands.quarantine import quarantine
 from projections.cli.commands.rebuild import rebuild, rollback
 from projections.cli.commands.sample import sample
 from projections.cli.commands.schedule import coach, talent
+from projections.cli.commands.serve import serve
 from projections.cli.commands.status import status
 from projections.cli.commands.verify import verify
 from projections.cli.exits import EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
@@ -63,6 +64,7 @@ COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
     ("rebuild", rebuild, "rebuild --json"),
     ("rollback", rollback, "rollback"),
     ("verify", verify, "verify --sample 1000"),
+    ("serve", serve, "serve --intake --project"),
     ("status", status, "status --check --max-lag 1000"),
     ("sample", sample, "sample --events 1000 > envelopes.jsonl"),
 )

@@ -1,0 +1,127 @@
+"""`appointments serve`: the HTTP service."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from domain.errors import UsageError
+from domain.storage.location import Location, locate
+from projections.appointments import Appointments
+from projections.cli.exits import EXIT_LATER
+from projections.cli.interruption import told
+from projections.cli.options import Db, Json, Schema
+from projections.cli.terminal import complain, print_json
+
+if TYPE_CHECKING:
+    from projections.web.configuration import Access
+
+PORT_DEFAULT = 8000
+
+
+def serve(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    host: Annotated[str, typer.Option("--host", metavar="H", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option("--port", metavar="P", min=0, max=65_535, help="The port; 0 is any free one.")
+    ] = PORT_DEFAULT,
+    intake: Annotated[bool, typer.Option("--intake", help="Take envelopes in: POST /envelopes.")] = False,
+    project: Annotated[bool, typer.Option("--project", help="Project what is appended, in this process.")] = False,
+    intake_db: Annotated[
+        str | None, typer.Option("--intake-db", metavar="URL", help="The database as the role that may append.")
+    ] = None,
+    token_file: Annotated[
+        str | None, typer.Option("--token-file", metavar="F", help="Ask everybody for the token in this file.")
+    ] = None,
+    webhook_secret_file: Annotated[
+        str | None,
+        typer.Option("--webhook-secret-file", metavar="F", help="Take what these Standard Webhooks secrets signed."),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="Answer under this host name too; repeatable."),
+    ] = None,
+    behind_proxy: Annotated[
+        bool, typer.Option("--behind-proxy", help="A proxy in front says who may ask; listen on any address.")
+    ] = False,
+) -> None:
+    """Serves schedules as JSON and as pages over HTTP, and takes envelopes in."""
+    try:
+        from projections.web.app import Service, create_app
+        from projections.web.configuration import is_loopback
+        from projections.web.follower import Follower
+        from projections.web.server import Server, address_of, end_in_time, listen
+    except ImportError as error:
+        raise UsageError(f"serving needs {error.name}: pip install 'appointments[web]'") from None
+    if not is_loopback(host) and token_file is None and not behind_proxy:
+        raise UsageError(
+            f"on {host} others could ask: --token-file F asks them for a token, --behind-proxy leaves it to a proxy"
+        )
+    if intake_db is not None and not intake:
+        raise UsageError("--intake-db has no meaning without --intake")
+    location = locate(db, schema=schema)
+    with ExitStack() as stack:
+        appointments = stack.enter_context(Appointments(location))
+        access = _access(host, allow_host or [], token_file, webhook_secret_file, location if intake else None)
+        taking = appointments if intake else None
+        if intake_db is not None:
+            taking = stack.enter_context(Appointments.open(intake_db, schema=schema))
+        follower = stack.enter_context(Follower(appointments.projector)) if project else None
+        listening = stack.enter_context(listen(host, port))
+        service = Service(appointments=appointments, intake=taking, access=access, follower=follower)
+
+        def ready() -> None:
+            complain(f"listening on {address_of(listening)}")
+            if as_json:
+                print_json({"address": address_of(listening)})
+
+        server = Server(create_app(service), closing=service.closing, ready=ready)
+
+        def stop() -> None:
+            end_in_time(EXIT_LATER)
+            server.stop()
+
+        _log_to_standard_error()
+        with told(stop):
+            server.run_on(listening)
+
+
+def _access(
+    host: str,
+    names: list[str],
+    token_file: str | None,
+    webhook_secret_file: str | None,
+    taking_in: Location | None,
+) -> Access:
+    from projections.web.configuration import (
+        LOOPBACK_NAMES,
+        Access,
+        intake_token_beside,
+        read_token,
+        read_webhook_secrets,
+    )
+
+    intake_token = None
+    if taking_in is not None and token_file is None and webhook_secret_file is None:
+        if taking_in.backend != "sqlite":
+            raise UsageError("--intake needs --token-file or --webhook-secret-file, to know its senders by")
+        intake_token, path = intake_token_beside(taking_in.target)
+        complain(f"the token for deliveries is in {path}")
+    return Access(
+        token=None if token_file is None else read_token(token_file),
+        intake_token=intake_token,
+        webhook_secrets=() if webhook_secret_file is None else read_webhook_secrets(webhook_secret_file),
+        hosts=LOOPBACK_NAMES | {host.lower(), *(name.lower() for name in names)},
+    )
+
+
+def _log_to_standard_error() -> None:
+    """One line a request, and what the server and the follower complain of."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

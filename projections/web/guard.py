@@ -1,0 +1,156 @@
+"""What stands before every route: who may ask, under which name, how many at once, and what every answer carries."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import time
+from http import HTTPStatus
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from projections.web.configuration import Access
+from projections.web.problems import problem
+
+REQUESTS_MAX: Final = 200
+"""How many requests are under way at once before further ones are asked to come back later."""
+
+STREAMS_MAX: Final = 1_000
+"""The same for pages that wait for changes; those take no thread."""
+
+STREAMS: Final = "/live/"
+"""How the paths of such pages' streams begin."""
+
+_OPEN_ROUTES: Final = ("/healthz", "/readyz", "/calendar/")
+_HEALTH: Final = ("/healthz", "/readyz")
+_INTAKE: Final = "/envelopes"
+
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+
+_logger: Final = logging.getLogger("appointments.web")
+
+
+class Guard:
+    """An ASGI application in front of another: checks the request, then adds what every answer carries."""
+
+    def __init__(self, app: ASGIApp, *, access: Access) -> None:
+        self._app = app
+        self._access = access
+        self._under_way = {False: 0, True: 0}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        # Routes are found in the path as it was sent, so that an id may hold an encoded slash.
+        scope["path"] = scope["raw_path"].decode("ascii", "replace")
+        is_stream = scope["path"].startswith(STREAMS)
+        answer = _Answer(send)
+        began = time.perf_counter()
+        refusal = self._refusal(scope, is_stream=is_stream)
+        self._under_way[is_stream] += 1
+        try:
+            await (refusal or self._app)(scope, receive, answer.send)
+        except Exception as error:
+            _log_defect(scope, error)
+            if answer.status:
+                raise
+            await _defect(error)(scope, receive, answer.send)
+        finally:
+            self._under_way[is_stream] -= 1
+            _log(scope, answer.status, time.perf_counter() - began)
+
+    def _refusal(self, scope: Scope, *, is_stream: bool) -> Response | None:
+        headers, path = Headers(scope=scope), str(scope["path"])
+        if _host_of(headers.get("host", "")) not in self._access.hosts:
+            return problem(HTTPStatus.MISDIRECTED_REQUEST, "this service is not known under that host name")
+        if path not in _HEALTH and self._under_way[is_stream] >= (STREAMS_MAX if is_stream else REQUESTS_MAX):
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; try again")
+        if self._access.token is None or path == _INTAKE or path.startswith(_OPEN_ROUTES):
+            return None
+        if any(self._access.opens(token) for token in (bearer_token(headers), _password(headers)) if token):
+            return None
+        return unauthorized()
+
+
+def unauthorized() -> Response:
+    """The answer to a request without a valid token; a browser then asks for one, as a password of any name."""
+    challenge = 'Bearer realm="appointments", Basic realm="appointments", charset="UTF-8"'
+    return problem(HTTPStatus.UNAUTHORIZED, "a valid token is needed", headers={"WWW-Authenticate": challenge})
+
+
+def bearer_token(headers: Headers) -> str | None:
+    """The token that a program presents."""
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if kind.lower() == "bearer" else None
+
+
+def _password(headers: Headers) -> str | None:
+    """The token that a person gave a browser, as the password of any name."""
+    kind, _, value = headers.get("authorization", "").partition(" ")
+    if kind.lower() != "basic":
+        return None
+    try:
+        return base64.b64decode(value).decode().partition(":")[2]
+    except ValueError:
+        return None
+
+
+def _host_of(host: str) -> str:
+    """A Host header without its port."""
+    if host.startswith("["):
+        return host[1:].partition("]")[0].lower()
+    return host.partition(":")[0].lower()
+
+
+class _Answer:
+    """Passes an answer on, with the headers that every answer carries, and remembers its status."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.status = 0
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            message.setdefault("headers", [])
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await self._send(message)
+
+
+def _log(scope: Scope, status: int, seconds: float) -> None:
+    """Names the route and never the path: paths hold the ids of persons."""
+    _logger.info("%s %s %d %.1f ms", scope["method"], _route_of(scope), status, seconds * 1000)
+
+
+def _log_defect(scope: Scope, error: Exception) -> None:
+    shown = error if "APPOINTMENTS_TRACEBACK" in os.environ else None
+    _logger.error("%s %s: %s", scope["method"], _route_of(scope), _of_defect(error), exc_info=shown)
+
+
+def _route_of(scope: Scope) -> str:
+    return str(getattr(scope.get("route"), "path", "no route"))
+
+
+def _defect(error: Exception) -> Response:
+    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, _of_defect(error))
+
+
+def _of_defect(error: Exception) -> str:
+    return f"a defect of this program: {type(error).__name__}"

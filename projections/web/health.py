@@ -1,0 +1,29 @@
+"""Whether the service lives, and whether it can answer."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, Response
+
+from projections.appointments import Appointments
+from projections.web.follower import Follower
+from projections.web.problems import problem
+
+
+def add_health(app: FastAPI, appointments: Appointments, follower: Follower | None) -> None:
+    """Adds `/healthz` and `/readyz`."""
+
+    @app.get("/healthz", include_in_schema=False)
+    async def health() -> Response:
+        """The process lives; nothing else is looked at, so that no restart is made for a database that is away."""
+        return JSONResponse({"status": "alive"})
+
+    @app.get("/readyz", include_in_schema=False)
+    def readiness() -> Response:
+        """Questions are answered, and what should project does."""
+        stamp = appointments.schedules.stamp(timeout=5)
+        if follower is not None and follower.trouble is not None:
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the follower does not go on: {follower.trouble}")
+        return JSONResponse({"status": "ready", **stamp.to_json()})

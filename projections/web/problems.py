@@ -1,0 +1,81 @@
+"""Errors as problem documents, RFC 9457: which error of the product is which HTTP status."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from domain.errors import (
+    AppointmentNotFound,
+    AppointmentsError,
+    InputUnreadable,
+    QuarantinedItemNotFound,
+    ReadModelBehind,
+    StorageError,
+    UsageError,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+RETRY_SECONDS: Final = 5
+"""After how many seconds one may try again what may work later."""
+
+_STATUSES: Final[tuple[tuple[type[AppointmentsError], HTTPStatus], ...]] = (
+    (UsageError, HTTPStatus.BAD_REQUEST),
+    (InputUnreadable, HTTPStatus.BAD_REQUEST),
+    (AppointmentNotFound, HTTPStatus.NOT_FOUND),
+    (QuarantinedItemNotFound, HTTPStatus.NOT_FOUND),
+    (ReadModelBehind, HTTPStatus.SERVICE_UNAVAILABLE),
+    (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+def problem(status: HTTPStatus, detail: str, *, headers: Mapping[str, str] | None = None) -> Response:
+    """A problem document. What may work later says after how many seconds to try again."""
+    added = {"Retry-After": str(RETRY_SECONDS)} if status is HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return JSONResponse(
+        {"type": "about:blank", "title": status.phrase, "status": status.value, "detail": detail},
+        status_code=status,
+        media_type=MEDIA_TYPE,
+        headers={**added, **(headers or {})},
+    )
+
+
+def problem_of(error: AppointmentsError) -> Response:
+    """The problem document of an error of the product."""
+    return problem(status_of(error), str(error))
+
+
+def status_of(error: AppointmentsError) -> HTTPStatus:
+    """The HTTP status that stands for an error of the product."""
+    for kind, status in _STATUSES:
+        if isinstance(error, kind):
+            return status
+    return HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def answer_with_problems(app: FastAPI) -> None:
+    """Lets every error that an application foresees leave as a problem document."""
+
+    @app.exception_handler(AppointmentsError)
+    async def product_error(request: Request, error: AppointmentsError) -> Response:
+        del request
+        return problem_of(error)
+
+    @app.exception_handler(RequestValidationError)
+    async def unreadable_request(request: Request, error: RequestValidationError) -> Response:
+        del request
+        first = error.errors()[0]
+        name = next((str(part) for part in first["loc"][1:]), "request")
+        return problem(HTTPStatus.BAD_REQUEST, f"{name}: {first['msg']}")
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> Response:
+        del request
+        return problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)

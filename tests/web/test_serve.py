@@ -1,0 +1,83 @@
+"""`appointments serve`: it starts, says where it listens, refuses what is not safe, and ends in good order."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from pathlib import Path
+
+import httpx
+import pytest
+
+from projections.web.app import Service
+from tests.conftest import Ask, Place
+from tests.support.serving import serve_process, served
+
+
+def test_a_service_lives_and_is_ready_once_there_is_an_installation(durable_place: Place) -> None:
+    appointments = durable_place.appointments()
+    with served(Service(appointments=appointments)) as client:
+        assert client.get("/healthz").json() == {"status": "alive"}
+        not_yet = client.get("/readyz")
+        assert (not_yet.status_code, not_yet.headers["content-type"]) == (503, "application/problem+json")
+        assert not_yet.headers["retry-after"] == "5"
+        appointments.install()
+        assert client.get("/readyz").json() == {"status": "ready", "position": 0, "lag": 0, "generation": 1}
+
+
+def test_the_command_says_where_it_listens_and_ends_with_0_when_it_is_asked_to(durable_place: Place) -> None:
+    durable_place.appointments().install()
+    with serve_process(*durable_place.arguments) as server:
+        assert server.url.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{server.url}/readyz").status_code == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+
+
+def test_an_unknown_path_is_a_problem_document_with_every_header(place: Place) -> None:
+    with served(Service(appointments=place.appointments())) as client:
+        answer = client.get("/nothing/here")
+    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Not Found"}
+    assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["cache-control"] == "no-store"
+    assert not {"set-cookie", "access-control-allow-origin", "server"} & set(answer.headers)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (["--host", "0.0.0.0"], "on 0.0.0.0 others could ask: --token-file F asks them for a token"),
+        (["--intake-db", "sqlite:///other.db"], "--intake-db has no meaning without --intake"),
+        (["--token-file", "/nowhere"], "cannot read the token in /nowhere: No such file or directory"),
+        (["--host", "203.0.113.7", "--behind-proxy"], "cannot listen on 203.0.113.7 port 8000: "),
+    ],
+)
+def test_what_is_not_safe_or_cannot_be_is_refused_in_one_line(ask: Ask, options: list[str], expected: str) -> None:
+    status, out, complaint = ask("serve", *options)
+    assert (status, out, complaint.count("\n")) == (2, "", 1)
+    assert expected in complaint
+
+
+def test_a_port_that_is_taken_is_named(ask: Ask) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        status, _, complaint = ask("serve", "--port", str(port))
+    assert (status, complaint) == (
+        2, f"appointments: cannot listen on 127.0.0.1 port {port}: Address already in use\n",
+    )  # fmt: skip
+
+
+def test_intake_without_a_secret_keeps_a_token_beside_the_file(sqlite_place: Place, tmp_path: Path) -> None:
+    with serve_process(*sqlite_place.arguments, "--intake") as server:
+        token_file = tmp_path / "appointments.db.token"
+        assert token_file.stat().st_mode & 0o777 == 0o600
+        assert f"the token for deliveries is in {token_file}" in server.said[0]
+
+
+def test_intake_on_postgresql_asks_for_a_secret(postgres_place: Place, capfd: pytest.CaptureFixture[str]) -> None:
+    from projections.cli.app import run
+
+    assert run(["serve", "--intake", *postgres_place.arguments]) == 2
+    assert "--intake needs --token-file or --webhook-secret-file" in capfd.readouterr().err
