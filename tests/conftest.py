@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -170,7 +171,9 @@ collect_ignore = [] if PGBOUNCER else ["system/test_pooler.py"]
 
 
 def pytest_configure() -> None:
-    """Ends the run where a pooler is demanded and there is none."""
+    """Ends the run where a pooler is demanded and there is none; lets a run in the background be interrupted."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what `&` in a script hands down, and tests send Ctrl-C
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if PGBOUNCER is None and os.environ.get("TEST_POOLER") == "required":
         raise pytest.UsageError("TEST_POOLER=required, and there is no pgbouncer in PATH or /usr/sbin")
 
