@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from threading import Event
 from uuid import uuid4
@@ -88,10 +88,8 @@ class MemoryRecorder(Recorder):
         return Position(self._database.contents.events.max_notification_id() or 0)
 
     @override
-    @contextmanager
-    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        with self._database.waiter() as wait:
-            yield wait
+    def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
+        return self._database.waiter()
 
     @override
     def quarantined(self) -> Iterator[QuarantinedItem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC
 from importlib import resources
 from threading import Event
@@ -192,10 +192,8 @@ class PostgresRecorder(Recorder):
         return Position(head)
 
     @override
-    @contextmanager
-    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        with self._database.waiter(self._channel) as wait:
-            yield wait
+    def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
+        return self._database.waiter(self._channel)
 
     @override
     def quarantined(self) -> Iterator[QuarantinedItem]:

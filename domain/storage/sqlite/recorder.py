@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib import resources
 from threading import Event
@@ -114,10 +114,8 @@ class SQLiteRecorder(Recorder):
             return Position(head)
 
     @override
-    @contextmanager
-    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        with self._database.waiter() as wait:
-            yield wait
+    def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
+        return self._database.waiter()
 
     @override
     def quarantined(self) -> Iterator[QuarantinedItem]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock, RLock
@@ -170,10 +170,8 @@ class MemoryStore(Store):
         return len(self._serving().appointments)
 
     @override
-    @contextmanager
-    def waiter(self) -> Iterator[Callable[[Event, float], None]]:
-        with self._database.waiter() as wait:
-            yield wait
+    def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
+        return self._database.waiter()
 
     def _serving(self) -> Tables:
         return self._models.tables(None)

@@ -1,0 +1,128 @@
+"""What the stores of SQL databases share: a query with its stamp, its parameters, and the values of its rows."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple
+
+from typing_extensions import override
+
+from domain.errors import NotInstalled
+from domain.identifiers import AppointmentId, Generation, Position
+from domain.storage.base import StoredEnvelope, check_tables_version
+from projections.rows import ScheduleRow, Side
+from projections.stores.base import UNDATED_SORT_KEY, OwnerCounts, ScheduleChange, ScheduleQuery, Stamp, Store
+
+Row = tuple[Any, ...]
+
+
+class Queries(NamedTuple):
+    """The statements of one database; `{side}` and `{generation}` name the tables that are read.
+
+    Each selects the columns of the stamp, the version of the tables, and then the answer's columns. The answer is
+    joined only where that generation serves; the first column of an answer is never NULL otherwise.
+    """
+
+    stamp: str
+    schedule: str
+    appointment: str
+    owners: str
+    changes: str
+    streams: str
+    appointments_count: str
+
+
+class RelationalStore(Store):
+    """A store that answers each query by one SQL statement, so from one snapshot."""
+
+    queries: ClassVar[Queries]
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+        self._serving_generation: Generation | None = None
+
+    @abstractmethod
+    def fetch(self, query: str, parameters: Mapping[str, Any], *, side: Side, generation: Generation) -> list[Row]:
+        """Runs one of the queries on the tables of a side and a generation."""
+
+    @abstractmethod
+    def array(self, texts: Sequence[str]) -> Any:
+        """Several texts as one parameter."""
+
+    @override
+    def stamp(self) -> Stamp:
+        stamp, _ = self._ask(self.queries.stamp, {})
+        return stamp
+
+    @override
+    def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
+        parameters = {
+            "owner_id": query.owner_id,
+            "direction": query.direction,
+            "undated": UNDATED_SORT_KEY,
+            "include_deleted": query.include_deleted,
+            "statuses": None if query.statuses is None else self.array(sorted(query.statuses)),
+            "appointment_type": query.appointment_type,
+            "subphase_id": query.subphase_id,
+            "counterpart_id": query.counterpart_id,
+            "ends_after": query.ends_after,
+            "starts_before": query.starts_before,
+            "past_before": query.past_before,
+            "after_start": query.after and query.after.start,
+            "after_id": query.after and query.after.appointment_id,
+            "limit": query.limit,
+        }
+        stamp, rows = self._ask(self.queries.schedule, parameters, side=query.side)
+        return stamp, [body for (body,) in rows]
+
+    @override
+    def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
+        stamp, rows = self._ask(self.queries.appointment, {"appointment_id": appointment_id})
+        return stamp, rows[0][0] if rows else None
+
+    @override
+    def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
+        """Every id is above the empty text."""
+        stamp, rows = self._ask(self.queries.owners, {"after": after or "", "limit": limit}, side=side)
+        return stamp, [OwnerCounts(*row) for row in rows]
+
+    @override
+    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
+        stamp, rows = self._ask(self.queries.changes, {"owner_id": owner_id, "after": after}, side=side)
+        changed = [ScheduleChange(row[1], row[2], ScheduleRow(*row)) for row in rows]
+        return stamp, sorted(changed, key=lambda change: (change.position, change.appointment_id))
+
+    @override
+    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
+        stamp, rows = self._ask(self.queries.streams, {"owner_id": owner_id}, side=side)
+        return stamp, [StoredEnvelope(*row) for row in rows]
+
+    @override
+    def appointments_count(self) -> int:
+        _, [[count]] = self._ask(self.queries.appointments_count, {})
+        return int(count)
+
+    def _ask(self, query: str, parameters: Mapping[str, Any], *, side: Side = Side.TALENT) -> tuple[Stamp, list[Row]]:
+        """The stamp and the rows of an answer, both of the generation that serves.
+
+        Asks the generation that served last, without first reading which one serves; asks again when another does.
+        """
+        while True:
+            generation = self._serving_generation or self._read_serving_generation()
+            try:
+                rows = self.fetch(query, parameters, side=side, generation=generation)
+            except NotInstalled:
+                rows = []
+            if rows:
+                check_tables_version(rows[0][5])
+            if rows and rows[0][0] == generation:
+                return Stamp(*rows[0][:5]), [row[6:] for row in rows if row[6] is not None]
+            if self._read_serving_generation() == generation and not rows:
+                raise NotInstalled(
+                    f"a table of generation {generation} is missing; run: appointments rebuild", place=self._place
+                )
+
+    def _read_serving_generation(self) -> Generation:
+        self._serving_generation = self.catalogue().serving
+        return self._serving_generation
