@@ -25,7 +25,7 @@ from domain.envelope import (
     RefusalCode,
     is_storable,
 )
-from domain.syntax import first_mistake
+from domain.syntax import SCANNED_BYTES_MAX, first_mistake
 
 _BLANK: Final = b" \t\r\n"  # JSON's whitespace; bytes.strip() without arguments removes more
 
@@ -131,21 +131,27 @@ def _parse(text: bytes) -> object:
         ) from None
     try:
         return json.loads(decoded, parse_constant=_refuse_constant, parse_int=_integer)
-    except json.JSONDecodeError:
-        raise _malformed(text) from None
+    except json.JSONDecodeError as error:
+        raise _malformed(text, error) from None
     except RecursionError:
         raise _too_deep() from None
 
 
-def _malformed(text: bytes) -> EnvelopeRefused:
-    """Describes the first syntax error; not with Python's message, which differs from version to version."""
-    offset, expected = first_mistake(text)
+def _malformed(text: bytes, error: json.JSONDecodeError) -> EnvelopeRefused:
+    """Describes the first syntax error; not with Python's message, which differs from version to version.
+
+    Only the place of an error after the first 256 KiB is Python's, since that scan would take too long.
+    """
+    offset, expected = first_mistake(text[:SCANNED_BYTES_MAX])
+    expected = f"JSON: {expected}"
+    if offset == SCANNED_BYTES_MAX < len(text):
+        offset, expected = len(error.doc[: error.pos].encode()), "JSON"
     before, after = text[:offset].decode(), text[offset : offset + 4].decode(errors="ignore")
     found = repr(after[0]) if after else "the end"
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     return EnvelopeRefused(
         RefusalCode.MALFORMED_JSON,
-        expected=f"JSON: {expected}",
+        expected=expected,
         found=f"{found} at line {line} column {column}",
         offset=offset,
     )

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
+SCANNED_BYTES_MAX: Final = 256 * 1024
+"""How much of a text callers should scan: at worst this takes a microsecond or two a byte."""
+
 
 class Mistake(NamedTuple):
     """The offset of the first unexpected byte, or of the end of a text that ends too early, and what was expected."""
@@ -36,37 +39,50 @@ _STRING: Final = re.compile(rb'"[^"\\\x00-\x1f]*+(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F
 _CUT_ESCAPE: Final = re.compile(rb"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 
 
-def may_become_json(text: bytes) -> bool:
-    """Returns whether the text is JSON or a beginning of it."""
-    return first_mistake(text).offset == len(text)
-
-
 def first_mistake(text: bytes) -> Mistake:
     """Returns the first syntax error; its offset is the length of the text if that is JSON or a beginning of it.
 
     NaN and Infinity are accepted as numbers here.
     """
-    closing: list[bytes] = []  # the brackets and braces that are still to come, innermost last
-    expected, position = _VALUE, 0
-    while True:
-        position = _end_of(_BLANK, text, position)
-        sign = text[position : position + 1]
-        if not sign:
-            return Mistake(position, expected)
-        if sign == b'"' and expected in _STRINGS:
-            position = _end_of(_STRING, text, position)
-            if text[position : position + 1] != b'"':
-                return _mistake_in_string(text, position)
-            position, expected = position + 1, _COLON if expected in _NAMES else _after_value(closing)
-        elif (after := _after_sign(sign, expected, closing)) is not None:
-            position, expected = position + 1, after
-        else:
-            end = _end_of(_SCALAR, text, position) if expected in _VALUES else position
-            if end < len(text) and expected in _VALUES and _is_cut(text, position):
-                return Mistake(len(text), expected)
-            if end == position:
-                return Mistake(position, expected)
-            position, expected = end, _after_value(closing)
+    return Scanner().first_mistake(text)
+
+
+class Scanner:
+    """Finds the first syntax error of a text that grows, without scanning again what it has passed."""
+
+    def __init__(self) -> None:
+        self._closing: list[bytes] = []  # the brackets and braces that are still to come, innermost last
+        self._expected = _VALUE
+        self._position = 0
+
+    def first_mistake(self, text: bytes | bytearray) -> Mistake:
+        """Does the same as the function, for the text of the last call with more at its end."""
+        while True:
+            position = _end_of(_BLANK, text, self._position)
+            sign = bytes(text[position : position + 1])
+            if not sign:
+                return Mistake(position, self._expected)
+            if sign == b'"' and self._expected in _STRINGS:
+                position = _end_of(_STRING, text, position)
+                if text[position : position + 1] != b'"':
+                    return _mistake_in_string(text, position)
+                self._pass(position + 1, _COLON if self._expected in _NAMES else _after_value(self._closing))
+            elif (after := _after_sign(sign, self._expected, self._closing)) is not None:
+                self._pass(position + 1, after)
+            elif self._expected not in _VALUES:
+                return Mistake(position, self._expected)
+            else:
+                end = _end_of(_SCALAR, text, position)
+                if end == len(text):  # a number may go on
+                    return Mistake(end, _after_value(self._closing))
+                if _is_cut(text, position):
+                    return Mistake(len(text), self._expected)
+                if end == position:
+                    return Mistake(position, self._expected)
+                self._pass(end, _after_value(self._closing))
+
+    def _pass(self, position: int, expected: str) -> None:
+        self._position, self._expected = position, expected
 
 
 def _after_sign(sign: bytes, expected: str, closing: list[bytes]) -> str | None:
@@ -82,7 +98,7 @@ def _after_sign(sign: bytes, expected: str, closing: list[bytes]) -> str | None:
     return _VALUE if sign == b":" and expected == _COLON else None
 
 
-def _end_of(pattern: re.Pattern[bytes], text: bytes, position: int) -> int:
+def _end_of(pattern: re.Pattern[bytes], text: bytes | bytearray, position: int) -> int:
     found = pattern.match(text, position)
     return position if found is None else found.end()
 
@@ -93,14 +109,14 @@ def _after_value(closing: list[bytes]) -> str:
     return _COMMA_OR_BRACE if closing[-1] == b"}" else _COMMA_OR_BRACKET
 
 
-def _is_cut(text: bytes, position: int) -> bool:
+def _is_cut(text: bytes | bytearray, position: int) -> bool:
     """Returns whether the text ends within a number or a word."""
     rest = text[position : position + len(b"-Infinity")]
     is_word = position + len(rest) == len(text) and any(word.startswith(rest) for word in _WORDS)
     return is_word or _CUT_NUMBER.match(text, position) is not None
 
 
-def _mistake_in_string(text: bytes, position: int) -> Mistake:
+def _mistake_in_string(text: bytes | bytearray, position: int) -> Mistake:
     if position == len(text) or _CUT_ESCAPE.match(text, position):
         return Mistake(len(text), "the end of a text in double quotes")
     if text[position : position + 1] == b"\\":

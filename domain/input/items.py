@@ -12,7 +12,7 @@ from itertools import chain
 from typing import Any, Final
 
 from domain.envelope import EnvelopeRefused
-from domain.syntax import may_become_json
+from domain.syntax import SCANNED_BYTES_MAX, Scanner
 
 ITEM_BYTES_MAX: Final = 16 * 1024 * 1024
 """The default limit of an item; a larger one is quarantined as `too_large`."""
@@ -102,37 +102,46 @@ def _first_content(stream: Iterator[bytes | Pause]) -> tuple[bytes, int]:
 
 
 def _whole_object(head: bytes, stream: Iterator[bytes | Pause], item_bytes_max: int) -> tuple[bytes, bool]:
-    """Reads on while all there is may be one object over several lines; what was read, and whether it is one."""
+    """Reads on while the input may be one object over several lines; returns what was read and whether it is one."""
     if not head.startswith(b"{"):
         return head, False
-    check_at = 0
-    while True:
-        if len(head) > item_bytes_max:
-            return head, False
-        if b"\n" in head and len(head) >= check_at:
-            if not _may_become_object(head):
-                return head, False
-            check_at = 2 * len(head)
-        chunk = next(stream, b"")
+    text, check, check_at = bytearray(head), _ObjectCheck(), 0
+    for chunk in chain([b""], stream):
         if isinstance(chunk, Pause):
             check_at = 0
-        elif chunk:
-            head += chunk
         else:
-            break
-    return head, b"\n" in head.strip(_BLANK) and len(head) <= item_bytes_max and _is_object(head)
+            text += chunk
+        if len(text) > item_bytes_max:
+            return bytes(text), False
+        if len(text) >= check_at:
+            if not check.may_become_object(text):
+                return bytes(text), False
+            check_at = 2 * len(text)
+    return bytes(text), check.may_become_object(text) and check.has_first_line and _is_json(text)
 
 
-def _may_become_object(text: bytes) -> bool:
-    """Whether the text is the beginning of one JSON object whose first line is not complete JSON."""
-    return not _is_json(text.partition(b"\n")[0]) and may_become_json(text)
+class _ObjectCheck:
+    """Whether a text that grows may become one JSON object whose first line is not complete JSON.
+
+    After the first 256 KiB this assumes that it may; the whole text is parsed at its end anyway.
+    """
+
+    def __init__(self) -> None:
+        self.has_first_line = False
+        self._scanner = Scanner()
+
+    def may_become_object(self, text: bytearray) -> bool:
+        if not self.has_first_line:
+            first_line, newline, _ = text.partition(b"\n")
+            if not newline:
+                return True
+            if _is_json(first_line):
+                return False
+            self.has_first_line = True
+        return len(text) > SCANNED_BYTES_MAX or self._scanner.first_mistake(text).offset == len(text)
 
 
-def _is_object(text: bytes) -> bool:
-    return not _is_json(text.partition(b"\n")[0]) and _is_json(text)
-
-
-def _is_json(text: bytes) -> bool:
+def _is_json(text: bytes | bytearray) -> bool:
     try:
         json.loads(text)
     except (RecursionError, ValueError):
