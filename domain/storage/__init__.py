@@ -2,44 +2,35 @@
 
 from __future__ import annotations
 
-from domain.storage.base import Database, Recorder
-from domain.storage.location import Location
+from typing import Any
+
+from domain.storage.base import Backend, Database, Recorder
+from domain.storage.location import BackendName, Location
 
 __all__ = ["Database", "open_database", "recorder_of"]
 
 
 def open_database(location: Location) -> Database:
     """Opens a place without creating anything there."""
-    match location.backend:
-        case "memory":
-            from domain.storage.memory.database import MemoryDatabase
-
-            return MemoryDatabase(location.target)
-        case "sqlite":
-            from domain.storage.sqlite.database import SQLiteDatabase
-
-            return SQLiteDatabase(location.target)
-        case "postgresql":
-            from domain.storage.postgres.database import PostgresDatabase
-
-            return PostgresDatabase(location.target, schema=location.schema)
+    return _backend(location.backend).open(location)
 
 
 def recorder_of(database: Database) -> Recorder:
     """The adapter of the event store in an opened database."""
-    from domain.storage.memory.database import MemoryDatabase
-    from domain.storage.sqlite.database import SQLiteDatabase
+    return _backend(database.backend).recorder(database)
 
-    if isinstance(database, MemoryDatabase):
-        from domain.storage.memory.recorder import MemoryRecorder
 
-        return MemoryRecorder(database)
-    if isinstance(database, SQLiteDatabase):
-        from domain.storage.sqlite.recorder import SQLiteRecorder
+def _backend(name: BackendName) -> Backend[Any]:
+    match name:
+        case "memory":
+            from domain.storage import memory
 
-        return SQLiteRecorder(database)
-    from domain.storage.postgres.database import PostgresDatabase
-    from domain.storage.postgres.recorder import PostgresRecorder
+            return memory.BACKEND
+        case "sqlite":
+            from domain.storage import sqlite
 
-    assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
-    return PostgresRecorder(database)
+            return sqlite.BACKEND
+        case "postgresql":
+            from domain.storage import postgres
+
+            return postgres.BACKEND

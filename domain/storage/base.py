@@ -7,11 +7,12 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Event
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from domain.envelope import Envelope, RefusalCode
 from domain.errors import VersionMismatch
 from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.location import BackendName, Location
 
 TABLES_VERSION: Final = 2
 """The version of the tables of the event store and of the read models' catalogue; each keeps it in a row.
@@ -80,10 +81,12 @@ class Database(Protocol):
     """An opened place. Call `close` once for each time it was opened.
 
     Attributes:
+        backend: which adapters serve it.
         place: where it is, as a URL without a secret.
         timeout_seconds: how long a query may take where nothing else is said.
     """
 
+    backend: BackendName
     place: str
     timeout_seconds: float
 
@@ -159,3 +162,14 @@ class Recorder(Protocol):
 
     def envelopes_count(self) -> int:
         """How many envelopes are stored."""
+
+
+_Database = TypeVar("_Database", bound=Database)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend(Generic[_Database]):
+    """How the places of one kind are opened, and what records events there."""
+
+    open: Callable[[Location], Database]
+    recorder: Callable[[_Database], Recorder]

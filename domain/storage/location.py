@@ -17,6 +17,9 @@ SCHEMA_DEFAULT: Final = "appointments"
 _SCHEMA_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 
 
+BackendName = Literal["memory", "sqlite", "postgresql"]
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """Where one installation is.
@@ -28,7 +31,7 @@ class Location:
         schema: the PostgreSQL schema that holds the installation; without meaning elsewhere.
     """
 
-    backend: Literal["memory", "sqlite", "postgresql"]
+    backend: BackendName
     target: str = field(repr=False)
     schema: str
 

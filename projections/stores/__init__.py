@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from domain.storage import Database
+from domain.storage.location import BackendName
 from projections.stores.base import Store
-from projections.stores.generations import Generations
+from projections.stores.generations import Backend, Generations
 
 
 def store_of(database: Database) -> Store:
-    """The adapter of the read models in an opened database."""
-    from domain.storage.memory.database import MemoryDatabase
-    from domain.storage.sqlite.database import SQLiteDatabase
-
-    if isinstance(database, MemoryDatabase):
-        from projections.stores.memory.store import MemoryStore
-
-        return MemoryStore(database)
-    if isinstance(database, SQLiteDatabase):
-        from projections.stores.sqlite.store import SQLiteStore
-
-        return SQLiteStore(database)
-    from domain.storage.postgres.database import PostgresDatabase
-    from projections.stores.postgres.store import PostgresStore
-
-    assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
-    return PostgresStore(database)
+    """The read models in an opened database, to project to and to query."""
+    return _backend(database.backend).store(database)
 
 
 def generations_of(database: Database) -> Generations:
-    """What makes generations of the read models in an opened database."""
-    from domain.storage.memory.database import MemoryDatabase
-    from domain.storage.sqlite.database import SQLiteDatabase
+    """The generations of the read models in an opened database, to make, check and switch."""
+    return _backend(database.backend).generations(database)
 
-    if isinstance(database, MemoryDatabase):
-        from projections.stores.memory.generations import MemoryGenerations
 
-        return MemoryGenerations(database)
-    if isinstance(database, SQLiteDatabase):
-        from projections.stores.sqlite.generations import SQLiteGenerations
+def _backend(name: BackendName) -> Backend[Any]:
+    match name:
+        case "memory":
+            from projections.stores import memory
 
-        return SQLiteGenerations(database)
-    from domain.storage.postgres.database import PostgresDatabase
-    from projections.stores.postgres.generations import PostgresGenerations
+            return memory.BACKEND
+        case "sqlite":
+            from projections.stores import sqlite
 
-    assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
-    return PostgresGenerations(database)
+            return sqlite.BACKEND
+        case "postgresql":
+            from projections.stores import postgres
+
+            return postgres.BACKEND

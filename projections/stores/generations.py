@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage.base import StoredEnvelope
+from domain.storage.base import Database, StoredEnvelope
 from projections.rows import Rows
-from projections.stores.base import UnitOfWork
+from projections.stores.base import Store, UnitOfWork
 
 TABLES: Final = ("appointment", "talent_schedule", "coach_schedule")
 """The read models; the names of their tables end in the number of the generation."""
@@ -170,3 +170,14 @@ class Generations(Protocol):
 
     def snapshot(self, generation: Generation, *, token: str | None = None) -> AbstractContextManager[Snapshot]:
         """Opens an unchanging view; with the token of another one, an equal one."""
+
+
+_Database = TypeVar("_Database", bound=Database)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend(Generic[_Database]):
+    """Both halves of the adapter of one kind of database."""
+
+    store: Callable[[_Database], Store]
+    generations: Callable[[_Database], Generations]

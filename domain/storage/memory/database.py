@@ -42,6 +42,8 @@ class MemoryContents:
 class MemoryDatabase(Database):
     """One opening of a `memory:NAME`, whose contents live while any opening of it is not closed."""
 
+    backend = "memory"
+
     _shared: dict[str, MemoryContents] = {}  # noqa: RUF012 - shared by name is the point
     _shared_lock = Lock()
 

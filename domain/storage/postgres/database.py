@@ -51,6 +51,8 @@ class PostgresDatabase(Database):
     `timeout_seconds`; whatever writes or holds a snapshot takes as long as it must. Safe in threads and forks.
     """
 
+    backend = "postgresql"
+
     def __init__(self, url: str, *, schema: str) -> None:
         if strtobool(os.environ.get("POSTGRES_ENABLE_DB_FUNCTIONS") or "no"):
             raise StorageError(

@@ -39,6 +39,8 @@ class SQLiteDatabase(Database):
     Safe in threads, and after a fork.
     """
 
+    backend = "sqlite"
+
     def __init__(self, path: str) -> None:
         self.path = path
         self.place = f"sqlite:///{path}"
