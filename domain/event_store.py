@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from itertools import chain
 from os import PathLike
 from typing import Final
@@ -188,6 +189,11 @@ class EventStore:
     def head(self) -> Position:
         """Returns the highest position; 0 when nothing is stored."""
         return self._checked().head()
+
+    def seconds_since_arrival_after(self, position: Position) -> float | None:
+        """How long ago the first envelope after a position arrived; None when there is none, or nobody knows."""
+        arrived_at = self._checked().arrival_after(position)
+        return None if arrived_at is None else max(0.0, (datetime.now(UTC) - arrived_at).total_seconds())
 
     @property
     def quarantine(self) -> Quarantine:

@@ -29,6 +29,8 @@ class InstallationStatus:
         generation: the generation of the read models that serves.
         appointments: how many appointments it holds.
         quarantined: how many items wait in the quarantine.
+        oldest_unprojected_seconds: how long ago the first envelope that is not projected arrived; None when there is
+            none, or its arrival was not recorded.
         unfinished_rebuild: the generation that a running or interrupted rebuild makes, or None.
     """
 
@@ -38,6 +40,7 @@ class InstallationStatus:
     generation: Generation
     appointments: int
     quarantined: int
+    oldest_unprojected_seconds: float | None
     unfinished_rebuild: Generation | None
 
     def to_json(self) -> dict[str, Any]:
@@ -122,6 +125,7 @@ class Appointments:
             generation=stamp.generation,
             appointments=self.schedules.count(),
             quarantined=len(self.events.quarantine),
+            oldest_unprojected_seconds=self.events.seconds_since_arrival_after(stamp.position),
             unfinished_rebuild=self.schedules.unfinished_rebuild(),
         )
 

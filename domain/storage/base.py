@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from threading import Event
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
 
 from domain.envelope import Envelope, RefusalCode
 from domain.errors import VersionMismatch
@@ -17,7 +17,7 @@ from domain.storage.location import BackendName, Location
 TABLES_VERSION: Final = 2
 """The version of the tables of the event store and of the read models' catalogue; each keeps it in a row.
 
-1 had no `event_store`, so no epoch.
+1 had no `event_store`, so no epoch, and did not say when an envelope arrived.
 """
 
 READ_BYTES_MAX = 64 * 1024 * 1024
@@ -35,14 +35,38 @@ def check_tables_version(found: int) -> None:
         )
 
 
+def arrival_now() -> datetime:
+    """The time of arrival of what is appended now: with milliseconds, as people are shown it and ask for it."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
 class StoredEnvelope(NamedTuple):
-    """An envelope as it lies in the event store; `text` is the UTF-8 JSON as received."""
+    """An envelope as it lies in the event store.
+
+    Attributes:
+        text: the UTF-8 JSON as received.
+        arrived_at: when it was appended, UTC with milliseconds; None where nobody asked for it, and of envelopes
+            stored before there were such times.
+    """
 
     position: Position
     event_id: EventId
     appointment_id: AppointmentId
     topic: str
     text: bytes
+    arrived_at: datetime | None = None
+
+
+def with_arrivals(rows: Iterable[tuple[Any, ...]]) -> list[StoredEnvelope]:
+    """Stored envelopes of a database's rows that end in the time of arrival."""
+    return [StoredEnvelope(*row)._replace(arrived_at=arrival_of(row[5])) for row in rows]
+
+
+def arrival_of(stored: datetime | str | None) -> datetime | None:
+    """A time of arrival as a database holds it, in UTC."""
+    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
+    return moment and moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +159,16 @@ class Recorder(Protocol):
         """Stored envelopes with `after` < position <= `upto`, by position, at most `limit`."""
 
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        """The stored envelopes of one appointment, by event id."""
+        """The stored envelopes of one appointment with their times of arrival, by event id."""
 
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
         """One stored envelope by its id."""
 
     def head(self) -> Position:
         """The highest position; 0 when nothing is stored."""
+
+    def arrival_after(self, position: Position) -> datetime | None:
+        """When the first envelope after a position arrived; None when there is none, or nobody knows."""
 
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
         """Opens a wait for appends of any process.

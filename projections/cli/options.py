@@ -75,6 +75,10 @@ AppointmentType = Annotated[
 SubphaseId = Annotated[
     str | None, typer.Option("--subphase-id", "--subphase", metavar="ID", help="Only of this subphase.")
 ]
+KnownAt = Annotated[
+    str | None,
+    typer.Option("--known-at", metavar="TIME", help="As the envelopes that had arrived by then give it."),
+]
 AsOf = Annotated[
     str | None, typer.Option("--as-of", metavar="TIME", help="As the envelopes published until then give it.")
 ]

@@ -42,11 +42,12 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
     """Prints a schedule grouped by day, with what it is true of."""
     out = console()
     title = f"{schedule.side.capitalize()} {schedule.owner_id}"
-    as_of = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
-    out.print(text(title, "bold"), Text(as_of), sep="", soft_wrap=True)
+    then = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
+    then += "" if schedule.known_at is None else f" as known at {clock(schedule.known_at, zone)}"
+    out.print(text(title, "bold"), Text(then), sep="", soft_wrap=True)
     out.print(Text(f"Times in {zone_label(zone)}", style="dim"), soft_wrap=True)
     if not len(schedule):
-        out.print("No appointments." if as_of == "" else "No appointments were known then.")
+        out.print("No appointments." if then == "" else "No appointments were known then.")
     for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
         out.print(Text(f"\n{day}", style="bold underline"))
         for one in appointments:

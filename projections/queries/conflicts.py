@@ -26,11 +26,13 @@ class Conflicts(Answer, Listed[Conflict]):
     """The conflicts of one schedule, by start; iterable and sized.
 
     Attributes:
-        as_of: the time whose knowledge this is, or None for the present.
+        as_of: the time up to whose publications this is, or None for the present.
+        known_at: the time up to whose arrivals this is, or None for the present.
     """
 
     conflicts: tuple[Conflict, ...]
     as_of: datetime | None = None
+    known_at: datetime | None = None
 
     @property
     def _elements(self) -> tuple[Conflict, ...]:

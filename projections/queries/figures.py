@@ -29,7 +29,8 @@ class Figures(Answer):
         reschedules: how often appointments were moved in time, together.
         hours_planned: hours of the PLANNED ones.
         hours_done: hours of the DONE ones.
-        as_of: the time whose knowledge this is, or None for the present.
+        as_of: the time up to whose publications this is, or None for the present.
+        known_at: the time up to whose arrivals this is, or None for the present.
     """
 
     appointments: int
@@ -41,6 +42,7 @@ class Figures(Answer):
     hours_planned: float
     hours_done: float
     as_of: datetime | None = None
+    known_at: datetime | None = None
 
     def _document(self) -> Mapping[str, Any]:
         return {

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from domain.appointment import Appointment, current_fold_version
 from domain.arguments import flag, identifier, member, members, moment, opaque, optional, text, whole_number
-from domain.envelope import AppointmentType, Status
+from domain.envelope import AppointmentType, Envelope, Status
 from domain.errors import InvalidCursor, InvalidToken, UsageError
 from domain.identifiers import Position
+from domain.storage.base import StoredEnvelope
 from projections.queries.cursors import seal, unseal
 from projections.rows import Side, milliseconds_of, span_of
 from projections.stores.base import ScheduleQuery, SortKey
@@ -34,6 +35,7 @@ class Filters(TypedDict, total=False):
     include_deleted: bool
     desc: bool
     as_of: datetime | None
+    known_at: datetime | None
     limit: int | None
     after: str | None
 
@@ -44,8 +46,23 @@ class Question:
 
     query: ScheduleQuery
     as_of: datetime | None
+    known_at: datetime | None
     limit: int | None
     belongs_to: list[Any]
+
+    @property
+    def is_of_the_past(self) -> bool:
+        """Whether the read models, which hold the present, cannot answer it."""
+        return self.as_of is not None or self.known_at is not None
+
+    def counts(self, stored: StoredEnvelope, envelope: Envelope) -> bool:
+        """Whether an envelope had been published, and had arrived, by the asked times.
+
+        One whose time of arrival was not recorded counts as here from the beginning.
+        """
+        return (self.as_of is None or envelope.published_at <= self.as_of) and (
+            self.known_at is None or stored.arrived_at is None or stored.arrived_at <= self.known_at
+        )
 
     def cursor(self, last: Appointment) -> str:
         """The cursor of the page after an appointment; it carries what `now` was on the first page."""
@@ -65,8 +82,8 @@ def question_of(
     """
     owner_id = identifier(f"{side}_id", owner_id)
     limit = limit_of(filters.get("limit"))
-    start, end, given_now, as_of = (
-        optional(moment, name, filters.get(name)) for name in ("start", "end", "now", "as_of")
+    start, end, given_now, as_of, known_at = (
+        optional(moment, name, filters.get(name)) for name in ("start", "end", "now", "as_of", "known_at")
     )
     upcoming, past, include_deleted, desc = (
         flag(name, filters.get(name, False)) for name in ("upcoming", "past", "include_deleted", "desc")
@@ -94,13 +111,13 @@ def question_of(
     belongs_to = [
         "schedule", side, owner_id, sorted(query.statuses or ()), starts, ends, upcoming, past,
         query.appointment_type, query.subphase_id, query.counterpart_id, include_deleted, desc,
-        as_of and milliseconds_of(as_of),
+        as_of and milliseconds_of(as_of), known_at and milliseconds_of(known_at),
     ]  # fmt: skip
     after = optional(text, "after", filters.get("after"))
     if after is not None:
         *key, ends_after, past_before = unseal_cursor(after, belongs_to)
         query = replace(query, after=SortKey(*key), ends_after=ends_after, past_before=past_before)
-    return Question(query, as_of, limit, belongs_to)
+    return Question(query, as_of, known_at, limit, belongs_to)
 
 
 def limit_of(limit: object) -> int | None:

@@ -34,6 +34,7 @@ class RevisionChange:
     Attributes:
         at: when the envelope was published.
         late: whether an envelope published later had arrived earlier.
+        arrived_at: when this system stored it; None where that was not recorded yet.
     """
 
     event_id: EventId
@@ -41,6 +42,7 @@ class RevisionChange:
     position: Position
     late: bool
     changes: tuple[FieldChange, ...]
+    arrived_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -59,6 +61,7 @@ class History:
             {
                 "event_id": one.event_id,
                 "at": one.at,
+                "arrived_at": one.arrived_at,
                 "position": one.position,
                 "late": one.late,
                 "changes": [{"field": it.field, "old": it.old, "new": it.new} for it in one.changes],
@@ -74,8 +77,16 @@ def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History
     before: Snapshot | None = None
     for stored, is_late in zip(stream, _lateness(stream), strict=True):
         envelope = envelope_of(stored)
-        changes = tuple(_changes(before, envelope.snapshot))
-        revisions.append(RevisionChange(stored.event_id, envelope.published_at, stored.position, is_late, changes))
+        revisions.append(
+            RevisionChange(
+                event_id=stored.event_id,
+                at=envelope.published_at,
+                position=stored.position,
+                late=is_late,
+                changes=tuple(_changes(before, envelope.snapshot)),
+                arrived_at=stored.arrived_at,
+            )
+        )
         before = envelope.snapshot
     return History(appointment_id, tuple(revisions))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from datetime import datetime
 from itertools import groupby
 from threading import Event
 from typing import TypeVar
@@ -21,7 +20,7 @@ from domain.storage.base import StoredEnvelope
 from domain.storage.time_limit import TimeLimit, time_limit
 from projections.projector import check_fold_version
 from projections.queries.cursors import seal
-from projections.queries.filters import Filters, limit_of, question_of, unseal_cursor
+from projections.queries.filters import Filters, Question, limit_of, question_of, unseal_cursor
 from projections.queries.schedule import Owners, Schedule
 from projections.rows import ScheduleRow, Side, appointment_from, rows_of
 from projections.stores import store_of
@@ -49,18 +48,19 @@ class Reading:
         timeout: float | None,
     ) -> Schedule:
         question = question_of(side, owner_id, filters, counterpart_id=counterpart_id)
-        query, limit, as_of = question.query, question.limit, question.as_of
-        if as_of is None:
-            stamp, bodies = self._ask(lambda: self._store.schedule(query), at_least, timeout)
-        else:
+        query, limit = question.query, question.limit
+        if question.is_of_the_past:
             stamp, streams = self._ask(lambda: self._store.streams(side, query.owner_id), at_least, timeout)
-            bodies = [row.body or "" for row in query.page(rows_as_of(side, query.owner_id, streams, as_of))]
+            bodies = [row.body or "" for row in query.page(past_rows(question, streams))]
+        else:
+            stamp, bodies = self._ask(lambda: self._store.schedule(query), at_least, timeout)
         appointments = tuple(map(appointment_from, bodies))
         return Schedule(
             side=side,
             owner_id=query.owner_id,
             appointments=appointments[:limit],
-            as_of=as_of,
+            as_of=question.as_of,
+            known_at=question.known_at,
             next=question.cursor(appointments[limit - 1]) if limit and len(appointments) > limit else None,
             stamp=stamp,
         )
@@ -110,12 +110,14 @@ class Reading:
                 wait(never, left)
 
 
-def rows_as_of(side: Side, owner_id: str, streams: Iterable[StoredEnvelope], as_of: datetime) -> list[ScheduleRow]:
-    """A schedule's rows as the envelopes published up to a time give them, by the fold of the live rows."""
+def past_rows(question: Question, streams: Iterable[StoredEnvelope]) -> list[ScheduleRow]:
+    """A schedule's rows as the envelopes that count for the question give them, by the fold of the live rows."""
+    side, owner_id = question.query.side, question.query.owner_id
     folded_appointments = []
     by_stream = sorted(streams, key=lambda stored: (stored.appointment_id, stored.event_id))
     for _, stream in groupby(by_stream, key=lambda stored: stored.appointment_id):
-        known = [envelope for envelope in map(envelope_of, stream) if envelope.published_at <= as_of]
+        envelopes = [(stored, envelope_of(stored)) for stored in stream]
+        known = [envelope for stored, envelope in envelopes if question.counts(stored, envelope)]
         if known:
             folded_appointments.append((fold(None, known), Position(0)))
     return [row for row in rows_of(folded_appointments).of(side) if row.owner_id == owner_id]

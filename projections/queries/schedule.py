@@ -20,7 +20,8 @@ class Schedule(Answer, Listed[Appointment]):
     """One page of a talent's or a coach's appointments, in order; iterable and sized.
 
     Attributes:
-        as_of: the time whose knowledge this is, or None for the present.
+        as_of: the time up to whose publications this is, or None for the present.
+        known_at: the time up to whose arrivals this is, or None for the present.
         next: the cursor of the next page, or None on the last.
     """
 
@@ -28,6 +29,7 @@ class Schedule(Answer, Listed[Appointment]):
     owner_id: str
     appointments: tuple[Appointment, ...]
     as_of: datetime | None = None
+    known_at: datetime | None = None
     next: str | None = None
 
     @property
@@ -37,7 +39,10 @@ class Schedule(Answer, Listed[Appointment]):
     def __repr__(self) -> str:
         more = ", more on the next page" if self.next else ""
         as_of = f" as of {iso(self.as_of)}" if self.as_of else ""
-        return f"<Schedule of {self.side} {self.owner_id!r}{as_of}: {counted(len(self), 'appointment')}{more}>"
+        known_at = f" known at {iso(self.known_at)}" if self.known_at else ""
+        return (
+            f"<Schedule of {self.side} {self.owner_id!r}{as_of}{known_at}: {counted(len(self), 'appointment')}{more}>"
+        )
 
     def to_dicts(self) -> list[dict[str, Any]]:
         """One flat dict an appointment, times as aware datetimes: ready for a data frame."""
@@ -52,6 +57,7 @@ class Schedule(Answer, Listed[Appointment]):
             f"{self.side}_id": self.owner_id,
             **self.stamp.to_json(),
             "as_of": self.as_of,
+            "known_at": self.known_at,
             "appointments": self.to_dicts(),
             "next": self.next,
         }

@@ -45,6 +45,7 @@ class Schedules(Reading):
         include_deleted: bool = False,
         desc: bool = False,
         as_of: datetime | None = None,
+        known_at: datetime | None = None,
         limit: int | None = None,
         after: str | None = None,
         at_least: int | None = None,
@@ -66,6 +67,8 @@ class Schedules(Reading):
             include_deleted: with the softly deleted ones.
             desc: latest first; those without a date are last all the same.
             as_of: the schedule as the envelopes published up to this time give it.
+            known_at: the schedule as the envelopes that had arrived here by this time give it; with `as_of`, of those
+                published up to that.
             limit: how many appointments at most, 1 to 10,000; without it, all.
             after: the `next` of the page before.
             at_least: wait until the read model has reached this position.
@@ -81,7 +84,7 @@ class Schedules(Reading):
         filters = Filters(
             status=status, start=start, end=end, upcoming=upcoming, past=past, now=now,
             appointment_type=appointment_type, subphase_id=subphase_id, include_deleted=include_deleted, desc=desc,
-            as_of=as_of, limit=limit, after=after,
+            as_of=as_of, known_at=known_at, limit=limit, after=after,
         )  # fmt: skip
         return self._schedule(
             Side.TALENT, talent_id, filters, counterpart_id=coach_id, at_least=at_least, timeout=timeout
@@ -103,6 +106,7 @@ class Schedules(Reading):
         include_deleted: bool = False,
         desc: bool = False,
         as_of: datetime | None = None,
+        known_at: datetime | None = None,
         limit: int | None = None,
         after: str | None = None,
         at_least: int | None = None,
@@ -112,7 +116,7 @@ class Schedules(Reading):
         filters = Filters(
             status=status, start=start, end=end, upcoming=upcoming, past=past, now=now,
             appointment_type=appointment_type, subphase_id=subphase_id, include_deleted=include_deleted, desc=desc,
-            as_of=as_of, limit=limit, after=after,
+            as_of=as_of, known_at=known_at, limit=limit, after=after,
         )  # fmt: skip
         return self._schedule(
             Side.COACH, coach_id, filters, counterpart_id=talent_id, at_least=at_least, timeout=timeout
@@ -184,6 +188,7 @@ class Schedules(Reading):
         appointment_type: str | None = None,
         subphase_id: str | UUID | None = None,
         as_of: datetime | None = None,
+        known_at: datetime | None = None,
         at_least: int | None = None,
         timeout: float | None = None,
     ) -> Conflicts:
@@ -192,9 +197,12 @@ class Schedules(Reading):
         filters = Filters(
             status=Status.PLANNED, start=start, end=end, upcoming=upcoming, past=past, now=now,
             appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of,
+            known_at=known_at,
         )  # fmt: skip
         schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
-        return Conflicts(conflicts=tuple(conflicts_of(schedule)), as_of=as_of, stamp=schedule.stamp)
+        return Conflicts(
+            conflicts=tuple(conflicts_of(schedule)), as_of=as_of, known_at=known_at, stamp=schedule.stamp
+        )
 
     def figures(
         self,
@@ -210,6 +218,7 @@ class Schedules(Reading):
         appointment_type: str | None = None,
         subphase_id: str | UUID | None = None,
         as_of: datetime | None = None,
+        known_at: datetime | None = None,
         at_least: int | None = None,
         timeout: float | None = None,
     ) -> Figures:
@@ -218,9 +227,10 @@ class Schedules(Reading):
         filters = Filters(
             status=status, start=start, end=end, upcoming=upcoming, past=past, now=now,
             appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of,
+            known_at=known_at,
         )  # fmt: skip
         schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
-        return Figures(**figures_of(schedule), as_of=as_of, stamp=schedule.stamp)
+        return Figures(**figures_of(schedule), as_of=as_of, known_at=known_at, stamp=schedule.stamp)
 
     def history(self, appointment_id: str | UUID, *, timeout: float | None = None) -> History:
         """Every revision of one appointment, with what it changed; read from the event store.

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage.base import StoredEnvelope, check_tables_version
+from domain.storage.base import StoredEnvelope, check_tables_version, with_arrivals
 from projections.rows import ScheduleRow, Side
 from projections.stores.base import UNDATED_SORT_KEY, OwnerCounts, ScheduleChange, ScheduleQuery, Stamp, Store
 
@@ -96,7 +96,7 @@ class RelationalStore(Store):
     @override
     def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
         stamp, rows = self._ask(self.queries.streams, {"owner_id": owner_id}, side=side)
-        return stamp, [StoredEnvelope(*row) for row in rows]
+        return stamp, with_arrivals(rows)
 
     @override
     def appointments_count(self) -> int:

@@ -21,6 +21,7 @@ CONSOLE = re.compile(r"(?<=```console\n)(.*?)(?=```)", re.DOTALL)
 PYTHON = re.compile(r"(?<=```python\n)(.*?)(?=```)", re.DOTALL)
 
 VOLATILE = (
+    (re.compile(r"arrived 20\S+ \S+ UTC"), "arrived ..."),
     (re.compile(r"in \d+\.\d s, [\d,]+ a second"), "in ... s, ... a second"),
     (re.compile(r"Next: --since \S+"), "Next: --since ..."),
     (re.compile(r"More: --after \S+"), "More: --after ..."),

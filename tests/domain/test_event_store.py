@@ -518,7 +518,7 @@ def test_the_library_alone_reads_what_is_stored(durable_place: Place) -> None:
     assert (first.originator_version, second.originator_version) == (1, 2)
     assert vars(second)["eventData"]["appointment"]["status"] == "DONE"
     assert [(one.id, one.originator_version, one.originator_id, one.topic, one.state) for one in notifications] == [
-        tuple(one) for one in stored(events)
+        tuple(one[:5]) for one in stored(events)
     ]
 
 

@@ -387,7 +387,8 @@ def test_answers_as_json_have_exactly_the_keys_of_the_interface(place: Place) ->
     schedules = project(place, envelope(1), envelope(2, status="CANCELED", canceledBy="COACH"))
     for side, schedule in (("talent", schedules.talent("talent-1")), ("coach", schedules.coach("coach-1"))):
         document = schedule.to_json()
-        assert list(document) == [f"{side}_id", "position", "lag", "generation", "as_of", "appointments", "next"]
+        stamp = ["position", "lag", "generation"]
+        assert list(document) == [f"{side}_id", *stamp, "as_of", "known_at", "appointments", "next"]
         assert list(document["appointments"][0]) == FIELDS.split()
     document = schedules.appointment("appointment-1").to_json()
     assert list(document) == [*FIELDS.split(), "lifecycle", "position", "lag", "generation"]

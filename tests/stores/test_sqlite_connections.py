@@ -201,7 +201,7 @@ events = EventStore(database)
 events.head()
 def insert(number):
     with database.writing() as cursor:
-        cursor.execute("INSERT INTO stored_events VALUES (?, 'a', ?, 't', 's')", (number, number))
+        cursor.execute("INSERT INTO stored_events VALUES (?, 'a', ?, 't', 's', NULL)", (number, number))
         if number == 2 and os.fork():
             os.wait()
 try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from threading import Condition, Event, Lock, RLock
 from typing import Any
 from uuid import uuid4
@@ -28,6 +29,7 @@ class MemoryContents:
         self.epoch = uuid4().hex
         self.events = POPOApplicationRecorder()
         self.positions: dict[EventId, Position] = {}
+        self.arrivals: dict[EventId, datetime] = {}
         self.quarantine: dict[int, Any] = {}
         self.quarantine_number = 0
         self.read_models: Any = None

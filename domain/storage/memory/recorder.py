@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
+from datetime import datetime
 from threading import Event
 from uuid import uuid4
 
@@ -20,6 +21,7 @@ from domain.storage.base import (
     Recorder,
     Refused,
     StoredEnvelope,
+    arrival_now,
 )
 from domain.storage.memory.database import MemoryContents, MemoryDatabase
 
@@ -75,7 +77,7 @@ class MemoryRecorder(Recorder):
         with contents.lock:
             events = contents.events.select_events(appointment_id)
             return sorted(
-                (_stored(event, contents.positions[EventId(event.originator_version)]) for event in events),
+                (_with_arrival(contents, event) for event in events),
                 key=lambda stored: stored.event_id,
             )
 
@@ -86,6 +88,12 @@ class MemoryRecorder(Recorder):
     @override
     def head(self) -> Position:
         return Position(self._database.contents.events.max_notification_id() or 0)
+
+    @override
+    def arrival_after(self, position: Position) -> datetime | None:
+        contents = self._database.contents
+        events = contents.events.select_notifications(position, 1, inclusive_of_start=False)
+        return contents.arrivals.get(EventId(events[0].originator_version)) if events else None
 
     @override
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
@@ -144,8 +152,10 @@ class _MemoryAppend(AppendTransaction):
 
     def commit(self) -> None:
         positions = self._contents.events.insert_events(self._inserts) or ()
+        arrived_at = arrival_now()
         for event, position in zip(self._inserts, positions, strict=True):
             self._contents.positions[EventId(event.originator_version)] = Position(position)
+            self._contents.arrivals[EventId(event.originator_version)] = arrived_at
         for number, refused in self._replacements:
             item = self._contents.quarantine.pop(number, None)
             if item is not None and refused is not None:
@@ -161,6 +171,11 @@ class _MemoryAppend(AppendTransaction):
                 quarantine[item.number] = replace(item, count=item.count + count)
                 return
         quarantine[number] = QuarantinedItem(number, refused, count)
+
+
+def _with_arrival(contents: MemoryContents, event: StoredEvent) -> StoredEnvelope:
+    event_id = EventId(event.originator_version)
+    return _stored(event, contents.positions[event_id])._replace(arrived_at=contents.arrivals.get(event_id))
 
 
 def _stored(event: StoredEvent, position: Position) -> StoredEnvelope:

@@ -1,13 +1,15 @@
 -- The event store and the quarantine in one schema of a PostgreSQL database.
 -- What is in braces is filled in by `appointments init`.
 
--- The library's table, as its PostgresApplicationRecorder makes it.
+-- The library's table, as its PostgresApplicationRecorder makes it, and when each envelope arrived: one time a
+-- statement, after the append has the table to itself. NULL for what was stored by version 1.
 CREATE TABLE IF NOT EXISTS {schema}.stored_events (
     originator_id text NOT NULL,
     originator_version bigint NOT NULL,
     topic text,
     state bytea,
     notification_id bigserial,
+    arrived_at timestamptz DEFAULT date_trunc('milliseconds', statement_timestamp()),
     PRIMARY KEY (originator_id, originator_version)
 ) WITH (
     autovacuum_enabled = true,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC
+from datetime import UTC, datetime
 from importlib import resources
 from threading import Event
 from typing import Any, Final, cast
@@ -24,11 +24,15 @@ from domain.storage.base import (
     Recorder,
     Refused,
     StoredEnvelope,
+    arrival_of,
     check_tables_version,
+    with_arrivals,
 )
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
 
-EVENT_STORE_SQL: Final = (resources.files("domain.storage.postgres") / "event_store.sql").read_text("utf-8")
+_FOLDER: Final = resources.files("domain.storage.postgres")
+EVENT_STORE_SQL: Final = (_FOLDER / "event_store.sql").read_text("utf-8")
+EVENT_STORE_MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
 
 _READ: Final = """
     SELECT notification_id, originator_version, originator_id, topic, state
@@ -48,17 +52,23 @@ _READ: Final = """
 """
 
 _STREAM: Final = """
-    SELECT notification_id, originator_version, originator_id, topic, state
+    SELECT notification_id, originator_version, originator_id, topic, state, arrived_at
     FROM {schema}.stored_events
     WHERE originator_id = %(appointment_id)s
     ORDER BY originator_version
 """
 
 _TABLES_VERSION: Final = "SELECT tables_version FROM {schema}.event_store WHERE singleton = 1"
-
 _RENEW_EPOCH: Final = "UPDATE {schema}.event_store SET epoch = gen_random_uuid()::text"
-
 _HEAD: Final = "SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events"
+
+_ARRIVAL_AFTER: Final = """
+    SELECT arrived_at
+    FROM {schema}.stored_events
+    WHERE notification_id > %(position)s
+    ORDER BY notification_id
+    LIMIT 1
+"""
 
 _LOCK: Final = """
     SET LOCAL lock_timeout = '{seconds}s';
@@ -179,7 +189,7 @@ class PostgresRecorder(Recorder):
 
     @override
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        return [StoredEnvelope(*row) for row in self._fetch(_STREAM, {"appointment_id": appointment_id})]
+        return with_arrivals(self._fetch(_STREAM, {"appointment_id": appointment_id}))
 
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
@@ -190,6 +200,11 @@ class PostgresRecorder(Recorder):
     def head(self) -> Position:
         [[head]] = self._fetch(_HEAD)
         return Position(head)
+
+    @override
+    def arrival_after(self, position: Position) -> datetime | None:
+        rows = self._fetch(_ARRIVAL_AFTER, {"position": position})
+        return arrival_of(rows[0][0]) if rows else None
 
     @override
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:

@@ -79,8 +79,7 @@ class SQLiteDatabase(Database):
     def run_script(self, sql: str) -> None:
         """Runs statements that end in a semicolon at a line's end, in one transaction."""
         with self.writing() as cursor:
-            for statement in sql.split(";\n"):
-                cursor.execute(statement)
+            run_script(cursor, sql)
 
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:
@@ -153,6 +152,12 @@ class SQLiteDatabase(Database):
             sqlite3.SQLITE_INTERRUPT: StorageUnavailable(f"the database {self.path} gave no answer in time"),
         }
         return known.get(code) or StorageError(f"the database {self.path} cannot be used: {error}")
+
+
+def run_script(cursor: sqlite3.Cursor, sql: str) -> None:
+    """Runs statements that end in a semicolon at a line's end, in the transaction of the cursor."""
+    for statement in sql.split(";\n"):
+        cursor.execute(statement)
 
 
 @contextmanager

@@ -1,13 +1,14 @@
 -- The event store and the quarantine in one SQLite file. `sqlite3 FILE < event_store.sql` creates them.
 
 -- The library's table. An implicit rowid is not promised to survive a VACUUM; a declared one is, and under
--- exactly this name the library finds the position.
+-- exactly this name the library finds the position. When an envelope arrived is NULL for what version 1 stored.
 CREATE TABLE IF NOT EXISTS stored_events (
     rowid INTEGER PRIMARY KEY,
     originator_id TEXT NOT NULL,
     originator_version INTEGER NOT NULL,
     topic TEXT NOT NULL,
     state BLOB NOT NULL,
+    arrived_at TEXT DEFAULT (strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')),
     UNIQUE (originator_id, originator_version)
 );
 

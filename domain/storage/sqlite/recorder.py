@@ -23,11 +23,36 @@ from domain.storage.base import (
     Recorder,
     Refused,
     StoredEnvelope,
+    arrival_now,
+    arrival_of,
     check_tables_version,
+    with_arrivals,
 )
-from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
+from domain.storage.sqlite.database import SQLiteDatabase, create_private_file, run_script
 
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
+
+
+# SQLite adds no column whose default is a time, so the table is made anew. The rows keep their positions, and their
+# times of arrival stay unknown.
+_SET_ASIDE_SQL: Final = """
+    DROP INDEX stored_events_event_id;
+    ALTER TABLE stored_events RENAME TO stored_events_1;
+"""
+_BRING_OVER_SQL: Final = """
+    INSERT INTO stored_events (rowid, originator_id, originator_version, topic, state, arrived_at)
+    SELECT rowid, originator_id, originator_version, topic, state, NULL
+    FROM stored_events_1
+    ORDER BY rowid;
+    DROP TABLE stored_events_1;
+"""
+
+
+def migrate(cursor: sqlite3.Cursor) -> None:
+    """Brings the tables of version 1 to this version, in the transaction of the cursor; harmless when they are."""
+    columns = [name for (name,) in cursor.execute("SELECT name FROM pragma_table_info('stored_events')")]
+    if "arrived_at" not in columns:
+        run_script(cursor, _SET_ASIDE_SQL + EVENT_STORE_SQL + _BRING_OVER_SQL)
 
 
 def read_batch(cursor: sqlite3.Cursor, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
@@ -93,14 +118,14 @@ class SQLiteRecorder(Recorder):
         with self._database.reading() as cursor:
             cursor.execute(
                 """
-                SELECT rowid, originator_version, originator_id, topic, state
+                SELECT rowid, originator_version, originator_id, topic, state, arrived_at
                 FROM stored_events
                 WHERE originator_id = :appointment_id
                 ORDER BY originator_version
                 """,
                 {"appointment_id": appointment_id},
             )
-            return [StoredEnvelope(*row) for row in cursor]
+            return with_arrivals(cursor)
 
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
@@ -112,6 +137,13 @@ class SQLiteRecorder(Recorder):
         with self._database.reading() as cursor:
             [head] = cursor.execute("SELECT COALESCE(MAX(rowid), 0) FROM stored_events").fetchone()
             return Position(head)
+
+    @override
+    def arrival_after(self, position: Position) -> datetime | None:
+        with self._database.reading() as cursor:
+            cursor.execute("SELECT arrived_at FROM stored_events WHERE rowid > ? ORDER BY rowid LIMIT 1", (position,))
+            row = cursor.fetchone()
+        return None if row is None else arrival_of(row[0])
 
     @override
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
@@ -173,9 +205,13 @@ class _SQLiteAppend(AppendTransaction):
 
     @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
+        arrived_at = arrival_now().isoformat(timespec="milliseconds")  # one of the whole batch, not of each row
         self._cursor.executemany(
-            "INSERT INTO stored_events (originator_id, originator_version, topic, state) VALUES (?, ?, ?, ?)",
-            [(envelope.snapshot.id, envelope.event_id, topic, envelope.text) for envelope in envelopes],
+            """
+            INSERT INTO stored_events (originator_id, originator_version, topic, state, arrived_at)
+            VALUES (?, ?, ?, ?, ?)
+            """,
+            [(envelope.snapshot.id, envelope.event_id, topic, envelope.text, arrived_at) for envelope in envelopes],
         )
 
     @override

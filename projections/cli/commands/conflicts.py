@@ -13,6 +13,7 @@ from projections.cli.options import (
     Db,
     From,
     Json,
+    KnownAt,
     Now,
     Past,
     Schema,
@@ -44,6 +45,7 @@ def conflicts(
     appointment_type: AppointmentType = None,
     subphase_id: SubphaseId = None,
     as_of: AsOf = None,
+    known_at: KnownAt = None,
     at_least: AtLeast = None,
     timeout: Timeout = None,
     tz: Zone = None,
@@ -53,7 +55,8 @@ def conflicts(
     with Appointments.open(db, schema=schema) as appointments:
         found = appointments.schedules.conflicts(
             talent_id=talent, coach_id=coach, start=time_option(start, zone), end=time_option(end, zone),
-            now=time_option(now, zone), as_of=time_option(as_of, zone), upcoming=upcoming, past=past,
+            now=time_option(now, zone), as_of=time_option(as_of, zone), known_at=time_option(known_at, zone),
+            upcoming=upcoming, past=past,
             appointment_type=appointment_type, subphase_id=subphase_id, at_least=at_least, timeout=timeout,
         )  # fmt: skip
     if as_json:

@@ -35,9 +35,10 @@ def history(
 def _print(found: History, zone: tzinfo | None) -> None:
     out = console()
     for revision in found.revisions:
-        late = "  arrived late" if revision.late else ""
         head = f"Envelope {revision.event_id}  {clock(revision.at, zone)}  position {revision.position}"
-        out.print(text(head, "bold"), text(late, "yellow"), sep="")
+        out.print(text(head, "bold"), text("  arrived late" if revision.late else "", "yellow"), sep="")
+        if revision.arrived_at is not None:
+            out.print(text(f"  arrived {clock(revision.arrived_at, zone)}", "dim"))
         table = plain_table("field", "old", "new")
         table.show_header = False
         for change in revision.changes:

@@ -20,6 +20,7 @@ from projections.cli.options import (
     Ical,
     IncludeDeleted,
     Json,
+    KnownAt,
     Limit,
     Now,
     Past,
@@ -57,6 +58,7 @@ def talent(
     include_deleted: IncludeDeleted = False,
     desc: Desc = False,
     as_of: AsOf = None,
+    known_at: KnownAt = None,
     at_least: AtLeast = None,
     timeout: Timeout = None,
     limit: Limit = None,
@@ -69,7 +71,8 @@ def talent(
     with Appointments.open(db, schema=schema) as appointments:
         schedule = appointments.schedules.talent(
             talent_id, status=status or None, start=time_option(start, zone), end=time_option(end, zone),
-            now=time_option(now, zone), as_of=time_option(as_of, zone), upcoming=upcoming, past=past,
+            now=time_option(now, zone), as_of=time_option(as_of, zone), known_at=time_option(known_at, zone),
+            upcoming=upcoming, past=past,
             appointment_type=appointment_type, subphase_id=subphase_id, coach_id=coach_id,
             include_deleted=include_deleted, desc=desc, limit=limit, after=after, at_least=at_least, timeout=timeout,
         )  # fmt: skip
@@ -93,6 +96,7 @@ def coach(
     include_deleted: IncludeDeleted = False,
     desc: Desc = False,
     as_of: AsOf = None,
+    known_at: KnownAt = None,
     at_least: AtLeast = None,
     timeout: Timeout = None,
     limit: Limit = None,
@@ -105,7 +109,8 @@ def coach(
     with Appointments.open(db, schema=schema) as appointments:
         schedule = appointments.schedules.coach(
             coach_id, status=status or None, start=time_option(start, zone), end=time_option(end, zone),
-            now=time_option(now, zone), as_of=time_option(as_of, zone), upcoming=upcoming, past=past,
+            now=time_option(now, zone), as_of=time_option(as_of, zone), known_at=time_option(known_at, zone),
+            upcoming=upcoming, past=past,
             appointment_type=appointment_type, subphase_id=subphase_id, talent_id=talent_id,
             include_deleted=include_deleted, desc=desc, limit=limit, after=after, at_least=at_least, timeout=timeout,
         )  # fmt: skip

@@ -123,14 +123,15 @@ _STREAMS: Final = """
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
-        answer.notification_id, answer.originator_version, answer.originator_id, answer.topic, answer.state
+        answer.notification_id, answer.originator_version, answer.originator_id, answer.topic, answer.state,
+        answer.arrived_at
     FROM {schema}.serving
     JOIN {schema}.generation ON generation.number = serving.generation
     LEFT JOIN (
-        SELECT event.notification_id, event.originator_version, event.originator_id, event.topic, event.state
+        SELECT event.*
         FROM {schema}.{side}_schedule_{generation} AS schedule
         CROSS JOIN LATERAL (
-            SELECT notification_id, originator_version, originator_id, topic, state
+            SELECT notification_id, originator_version, originator_id, topic, state, arrived_at
             FROM {schema}.stored_events
             WHERE originator_id = schedule.appointment_id COLLATE "default"
             OFFSET 0

@@ -17,7 +17,7 @@ from domain.errors import NotInstalled
 from domain.identifiers import Generation
 from domain.storage.base import TABLES_VERSION, check_tables_version
 from domain.storage.postgres.database import CREATE_SCHEMA, PostgresDatabase, Row
-from domain.storage.postgres.recorder import EVENT_STORE_SQL
+from domain.storage.postgres.recorder import EVENT_STORE_MIGRATION_SQL, EVENT_STORE_SQL
 from projections.rows import Side
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
 from projections.stores.postgres.queries import QUERIES
@@ -75,7 +75,7 @@ class PostgresStore(RelationalStore):
         [[has_read_models]] = self._database.fetch(
             self._database.statement(_HAS_READ_MODELS), {"schema": self._database.schema}
         )
-        self._database.run_script(EVENT_STORE_SQL + (MIGRATION_SQL if has_read_models else ""))
+        self._database.run_script(EVENT_STORE_SQL + EVENT_STORE_MIGRATION_SQL + MIGRATION_SQL * has_read_models)
 
     @override
     def catalogue(self) -> Catalogue:

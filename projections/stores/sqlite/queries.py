@@ -113,11 +113,12 @@ _STREAMS: Final = """
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
         serving.tables_version,
-        answer.rowid, answer.originator_version, answer.originator_id, answer.topic, answer.state
+        answer.rowid, answer.originator_version, answer.originator_id, answer.topic, answer.state,
+        answer.arrived_at
     FROM serving
     JOIN generation ON generation.number = serving.generation
     LEFT JOIN (
-        SELECT event.rowid, event.originator_version, event.originator_id, event.topic, event.state
+        SELECT event.*
         FROM {side}_schedule_{generation} AS schedule
         JOIN stored_events AS event ON event.originator_id = schedule.appointment_id
         WHERE schedule.{side}_id = :owner_id

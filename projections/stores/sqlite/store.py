@@ -17,8 +17,8 @@ from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
 from domain.identifiers import Generation
 from domain.storage.base import TABLES_VERSION, check_tables_version
-from domain.storage.sqlite.database import SQLiteDatabase
-from domain.storage.sqlite.recorder import EVENT_STORE_SQL
+from domain.storage.sqlite.database import SQLiteDatabase, run_script
+from domain.storage.sqlite.recorder import EVENT_STORE_SQL, migrate
 from projections.rows import Side
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
 from projections.stores.relational import RelationalStore, Row
@@ -47,9 +47,10 @@ class SQLiteStore(RelationalStore):
 
     @override
     def migrate(self) -> None:
-        with self._database.reading() as cursor:
-            has_read_models = cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone()
-        self._database.run_script(EVENT_STORE_SQL + (MIGRATION_SQL if has_read_models else ""))
+        with self._database.writing() as cursor:
+            migrate(cursor)
+            if cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone():
+                run_script(cursor, MIGRATION_SQL)
 
     @override
     def catalogue(self) -> Catalogue:
