@@ -40,6 +40,7 @@ ALLOWED = {
     "fastapi": ("projections.web.",),
     "starlette": ("projections.web.",),
     "uvicorn": ("projections.web.",),
+    "anyio": ("projections.web.",),
     "typing_extensions": ("domain.", "projections."),
 }
 

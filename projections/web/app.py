@@ -14,6 +14,7 @@ from projections.web.configuration import Access
 from projections.web.follower import Follower
 from projections.web.guard import Guard
 from projections.web.health import add_health
+from projections.web.intake import add_intake
 from projections.web.problems import answer_with_problems
 
 
@@ -48,4 +49,6 @@ def create_app(service: Service) -> ASGIApp:
     )
     answer_with_problems(app)
     add_health(app, service.appointments, service.follower)
+    if service.intake is not None:
+        add_intake(app, service.intake, service.access)
     return Guard(app, access=service.access)

@@ -6,13 +6,13 @@ import hmac
 import ipaddress
 import os
 import secrets
-from base64 import b64decode
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from domain.errors import StorageUnavailable, UsageError
+from projections.web.signature import PREFIX, key_of
 
 LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 """The host names under which a service of this machine may always be asked."""
@@ -82,7 +82,7 @@ def read_webhook_secrets(path: str) -> tuple[str, ...]:
     lines = tuple(line.strip() for line in _read(path, "webhook secret").splitlines() if line.strip())
     if not lines or not all(map(_is_webhook_secret, lines)):
         raise UsageError(
-            f"expected in {path} lines of whsec_ and base64 of {_SECRET_BYTES_MIN} bytes or more, "
+            f"expected in {path} lines of {PREFIX} and base64 of {_SECRET_BYTES_MIN} bytes or more, "
             "as the sender of the webhooks shows them"
         )
     return lines
@@ -90,10 +90,9 @@ def read_webhook_secrets(path: str) -> tuple[str, ...]:
 
 def _is_webhook_secret(line: str) -> bool:
     try:
-        secret = b64decode(line.removeprefix("whsec_"), validate=True)
+        return len(key_of(line)) >= _SECRET_BYTES_MIN
     except ValueError:
         return False
-    return line.startswith("whsec_") and len(secret) >= _SECRET_BYTES_MIN
 
 
 def _read(path: str, what: str) -> str:

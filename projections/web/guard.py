@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projections.web.configuration import Access
-from projections.web.problems import problem
+from projections.web.problems import defect, problem
 
 REQUESTS_MAX: Final = 200
 """How many requests are under way at once before further ones are asked to come back later."""
@@ -65,11 +65,9 @@ class Guard:
         self._under_way[is_stream] += 1
         try:
             await (refusal or self._app)(scope, receive, answer.send)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the last place that can say something
+            # Where an answer was begun, the server closes its connection before its end.
             _log_defect(scope, error)
-            if answer.status:
-                raise
-            await _defect(error)(scope, receive, answer.send)
         finally:
             self._under_way[is_stream] -= 1
             _log(scope, answer.status, time.perf_counter() - began)
@@ -141,16 +139,8 @@ def _log(scope: Scope, status: int, seconds: float) -> None:
 
 def _log_defect(scope: Scope, error: Exception) -> None:
     shown = error if "APPOINTMENTS_TRACEBACK" in os.environ else None
-    _logger.error("%s %s: %s", scope["method"], _route_of(scope), _of_defect(error), exc_info=shown)
+    _logger.error("%s %s: %s", scope["method"], _route_of(scope), defect(error), exc_info=shown)
 
 
 def _route_of(scope: Scope) -> str:
     return str(getattr(scope.get("route"), "path", "no route"))
-
-
-def _defect(error: Exception) -> Response:
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, _of_defect(error))
-
-
-def _of_defect(error: Exception) -> str:
-    return f"a defect of this program: {type(error).__name__}"

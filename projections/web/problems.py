@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
+from typing_extensions import TypedDict
 
 from domain.errors import (
     AppointmentNotFound,
@@ -25,6 +26,22 @@ MEDIA_TYPE: Final = "application/problem+json"
 
 RETRY_SECONDS: Final = 5
 """After how many seconds one may try again what may work later."""
+
+
+class ProblemDocument(TypedDict):
+    """What was wrong, and what was expected."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+Problem: Final[dict[str, Any]] = {
+    "model": ProblemDocument,
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+}
+"""How a route says that it may answer with a problem."""
 
 _STATUSES: Final[tuple[tuple[type[AppointmentsError], HTTPStatus], ...]] = (
     (UsageError, HTTPStatus.BAD_REQUEST),
@@ -61,7 +78,7 @@ def status_of(error: AppointmentsError) -> HTTPStatus:
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Lets every error that an application foresees leave as a problem document."""
+    """Lets every error leave as a problem document."""
 
     @app.exception_handler(AppointmentsError)
     async def product_error(request: Request, error: AppointmentsError) -> Response:
@@ -79,3 +96,13 @@ def answer_with_problems(app: FastAPI) -> None:
     async def http_error(request: Request, error: HTTPException) -> Response:
         del request
         return problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def unforeseen_error(request: Request, error: Exception) -> Response:
+        del request
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, defect(error))
+
+
+def defect(error: Exception) -> str:
+    """What is said of an error that nobody foresaw; its text may hold anything, so it is not told."""
+    return f"a defect of this program: {type(error).__name__}"

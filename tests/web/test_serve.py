@@ -81,3 +81,19 @@ def test_intake_on_postgresql_asks_for_a_secret(postgres_place: Place, capfd: py
 
     assert run(["serve", "--intake", *postgres_place.arguments]) == 2
     assert "--intake needs --token-file or --webhook-secret-file" in capfd.readouterr().err
+
+
+def test_a_defect_is_a_problem_document_that_tells_nothing_and_one_line_in_the_log(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret")
+
+    appointments = place.appointments()
+    monkeypatch.setattr(appointments.schedules, "stamp", fail)
+    with served(Service(appointments=appointments)) as client:
+        answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()["detail"]) == (500, "a defect of this program: RuntimeError")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "GET /readyz: a defect of this program: RuntimeError" in caplog.messages
+    assert "secret" not in caplog.text
