@@ -1,4 +1,4 @@
-"""An appointment and the one fold that makes it from its envelopes, in any order and with any repetition."""
+"""An appointment, and the fold that makes it from its envelopes, in whatever order and however often they come."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Enve
 from domain.identifiers import AppointmentId, CoachId, EventId, TalentId
 
 FOLD_VERSION: Final = 1
-"""The version of the fold and of the rows made from it. A change of either asks for a rebuild.
+"""The version of the fold and of the rows made from it: raise it when either changes, and rebuild.
 
-Asked for through `current_fold_version`, so that a test which runs code of another version has one place to say so.
+Read it with `current_fold_version()`, so that a test can replace it in one place.
 """
 
 _CANCELED: Final = Status.CANCELED
@@ -29,12 +29,12 @@ _REGULAR_PATHS: Final = {
 
 
 def current_fold_version() -> int:
-    """The version of the fold that this code has."""
+    """Returns the version of this code's fold."""
     return FOLD_VERSION
 
 
 class Revision(Struct, frozen=True, array_like=True, gc=False):
-    """What one envelope said, as far as later envelopes need to know; `at` is the envelope's `createdAt`."""
+    """The part of one envelope that is kept to fold later ones; `at` is the envelope's `createdAt`."""
 
     event_id: EventId
     at: datetime
@@ -48,7 +48,7 @@ class Revision(Struct, frozen=True, array_like=True, gc=False):
 
 
 class FoldedAppointment(Struct, frozen=True, gc=False):
-    """All that is known of one appointment: its newest snapshot and its revisions by ascending event id."""
+    """The state of the fold: the newest snapshot of an appointment and its revisions by ascending event id."""
 
     snapshot: Snapshot
     revisions: tuple[Revision, ...]
@@ -67,7 +67,7 @@ class LifecycleStep:
 
 @dataclass(frozen=True, slots=True)
 class Appointment:
-    """One appointment as its accepted envelopes tell it. Times are UTC with milliseconds.
+    """One appointment, folded from its accepted envelopes. Times are in UTC, with milliseconds.
 
     Attributes:
         event_id: the highest envelope id; every snapshot field comes from that envelope.
@@ -101,7 +101,7 @@ class Appointment:
     lifecycle: tuple[LifecycleStep, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """The fields of one appointment, in the order of the JSON interface, without its lifecycle."""
+        """Returns the fields in the order of the JSON interface, without the lifecycle."""
         return {name: getattr(self, name) for name in APPOINTMENT_FIELDS}
 
 
@@ -111,10 +111,10 @@ _of_snapshot: Final = attrgetter(*(name for name in APPOINTMENT_FIELDS if name i
 
 
 def fold(folded: FoldedAppointment | None, envelopes: Iterable[Envelope]) -> FoldedAppointment:
-    """Folds more envelopes of one appointment into what is known of it.
+    """Folds envelopes of one appointment into its state; `folded` is None for a new appointment.
 
-    The result depends only on the set of all envelopes ever folded: not on their order, grouping or repetition.
-    Without new envelopes it is `folded` itself. `folded` and `envelopes` are not both empty.
+    The result depends only on the set of all envelopes folded so far, not on their order, grouping or repetition.
+    It is `folded` itself when no envelope is new.
     """
     revisions = {revision.event_id: revision for revision in folded.revisions} if folded else {}
     known = len(revisions)
@@ -146,7 +146,7 @@ def fold(folded: FoldedAppointment | None, envelopes: Iterable[Envelope]) -> Fol
 
 
 def appointment_of(folded: FoldedAppointment) -> Appointment:
-    """The appointment that a caller sees."""
+    """Returns the appointment of a folded state."""
     *values, steps = appointment_values(folded)
     values.append(tuple(LifecycleStep(*astuple(step)) for step in steps))
     return Appointment(*values)

@@ -1,4 +1,4 @@
-"""What the exit status of a command says; the README lists them."""
+"""The exit statuses of commands; the README lists them."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ EXIT_UNUSABLE: Final = 2
 """Wrong usage, or a database or file that cannot be used."""
 
 EXIT_LATER: Final = 75
-"""A part was done and is reported; the rest may work later. The number is sysexits' EX_TEMPFAIL."""
+"""Part of the work is done and reported; the rest may work later. EX_TEMPFAIL of sysexits.h."""
 
 EXIT_NOT_ALLOWED: Final = 77
-"""A part was done and is reported; the role may not do the rest. The number is sysexits' EX_NOPERM."""
+"""Part of the work is done and reported; the role lacks a right for the rest. EX_NOPERM of sysexits.h."""
 
 
 class PartlyDone(AppointmentsError):  # noqa: N818 - named after what went wrong
-    """Some of the work is committed; the message says what, and why the rest is not."""
+    """Part of the work is committed; the message says which part, and why the rest is not."""
 
     def __init__(self, message: str, cause: StorageError) -> None:
         super().__init__(message)

@@ -1,4 +1,4 @@
-"""What a person needs to see to understand why an item is in the quarantine."""
+"""Explains to a person why an item is in the quarantine."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from domain.storage.base import QuarantinedItem
 
 _CHARACTERS_BEFORE = 60
 _CHARACTERS_AFTER = 20
-"""Together they fit the narrowest usual terminal: in a wrapped line the caret would point at something else."""
+"""Before and after together fit 80 columns; in a wrapped line the caret would point at the wrong place."""
 
 
 def explain(item: QuarantinedItem, events: EventStore) -> list[str]:
-    """Lines of text: what came from where, the reason, and what shows it."""
+    """Returns lines of text: the item's source, the reason of its refusal, and the content that shows it."""
     return [
         f"Item {item.number}: {item.refused.code}, from {place_of(item)}",
         item.refused.reason,
@@ -28,7 +28,7 @@ def explain(item: QuarantinedItem, events: EventStore) -> list[str]:
 
 
 def place_of(item: QuarantinedItem) -> str:
-    """Where an item came from, and how often."""
+    """Returns where an item came from, and how often."""
     line = "" if item.refused.line is None else f", line {item.refused.line}"
     times = "" if item.count == 1 else f", {item.count} times"
     return f"{item.refused.source}{line}{times}"
@@ -49,7 +49,7 @@ def _evidence(item: QuarantinedItem, events: EventStore) -> Iterator[str]:
 
 
 def _caret(content: bytes) -> Iterator[str]:
-    """The line around the place where JSON breaks, and a caret under that place."""
+    """Yields the line with the syntax error, and a caret under its place."""
     try:
         read_envelope(content)
     except EnvelopeRefused as error:
@@ -62,7 +62,7 @@ def _caret(content: bytes) -> Iterator[str]:
 
 
 def _both_contents(refused: bytes, stored: bytes | None) -> Iterator[str]:
-    """The lines of both contents, those that differ marked: - stored, + refused."""
+    """Yields a diff of the stored and the refused envelope, with all equal lines."""
     if stored is None:
         return
     yield "- as stored, + as refused:"
@@ -72,7 +72,7 @@ def _both_contents(refused: bytes, stored: bytes | None) -> Iterator[str]:
 
 
 def _lines_of(text: bytes) -> list[str]:
-    """What an envelope says, one value a line; of one that was damaged after it was stored, the text as it is."""
+    """Returns an envelope's `eventData`, one value a line; the whole text if it was damaged in the database."""
     try:
         event_data_of(text)
     except StoredTextUnreadable:

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP end a command in good order: work is rolled back, and the caller learns why."""
+"""Ends a command cleanly on SIGINT, SIGTERM and SIGHUP: open transactions are rolled back."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked this process to end; whatever gives way to Ctrl-C gives way to it as well."""
+    """A signal asked this process to end. A `KeyboardInterrupt`, so that code which handles Ctrl-C handles it too."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -23,13 +23,13 @@ class Interrupted(KeyboardInterrupt):
 
     @property
     def exit_status(self) -> int:
-        """128 and the number of the signal, as shells say it."""
+        """128 plus the number of the signal, the convention of shells."""
         return 128 + self.signal
 
 
 @contextmanager
 def raised_as_interrupted() -> Iterator[None]:
-    """Within the block the first signal raises `Interrupted`; another one, and any after the block, ends at once."""
+    """Raises `Interrupted` at the first signal; a second one, or one after the block, ends the process at once."""
 
     def interrupt(number: int) -> None:
         raise Interrupted(number)
@@ -42,7 +42,7 @@ def raised_as_interrupted() -> Iterator[None]:
 
 @contextmanager
 def told(tell: Callable[[], None]) -> Iterator[None]:
-    """Within the block the first signal calls the function; another one ends the process at once."""
+    """Calls a function at the first signal; a second one ends the process at once."""
     with _handled(lambda _number: tell()):
         yield
 
@@ -66,5 +66,5 @@ def _handled(handle: Callable[[int], None]) -> Iterator[None]:
 
 
 def _wanted() -> list[signal.Signals]:
-    """The signals that are not ignored: `nohup` ignores SIGHUP, and a shell Ctrl-C for what it runs beside itself."""
+    """Returns the signals not ignored so far: `nohup` ignores SIGHUP, and shells SIGINT for background jobs."""
     return [number for number in ENDING if signal.getsignal(number) is not signal.SIG_IGN]

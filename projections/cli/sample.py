@@ -1,4 +1,4 @@
-"""A sample of envelopes as Phoenix would publish them: for trying the product out, for tests and for benchmarks.
+"""Generates envelopes as Phoenix would publish them, to try the product out, for tests and for benchmarks.
 
 A small simulation: appointments are made at random moments; each then lives its life, a generator that says when its
 next change is due; the earliest change of all is published next. Talents and coaches who finish their programs are
@@ -74,8 +74,8 @@ _EXPLANATIONS: Final = (
 def sample_envelopes(events: int = 1000, *, seed: int = 0) -> Iterator[str]:
     """Yields `events` realistic envelopes as compact JSON text without line ends, in the order of publication.
 
-    The same for the same seed, and a shorter sample is the beginning of a longer one. Other seeds use other ids, so
-    that their samples can be appended to one store. Made while it is read, in bounded memory. With seed 0 the first
+    The same seed gives the same envelopes, and a shorter sample is the start of a longer one. Samples of different
+    seeds have different ids, so they can be appended to one store. Memory is bounded. With seed 0 the first
     appointment is that of talent 7a1e0000-0000-4000-8000-000000000000.
 
     Raises:
@@ -124,7 +124,7 @@ class _Talent:
 
 
 def _newcomers(rng: Random, seed: int) -> Iterator[_Talent]:
-    """Everyone who will ever join; the first talent and coach have ids that a person can recognise."""
+    """Yields talents without end; the first one and the first coach have ids that are easy to recognise."""
     readable = f"0000-0000-4000-8000-{seed % 2**48:012x}"
     talent_id, coach_id = f"7a1e{readable}", f"c0ac{readable}"
     while True:
@@ -178,7 +178,7 @@ def _new_appointment(rng: Random, talent: _Talent, made_at: int) -> _Appointment
 
 
 class _Life:
-    """What happens to one appointment. The generators yield when the next change is due; resumed, they make it."""
+    """The life of one appointment: its generators yield when the next change is due, and make it when resumed."""
 
     def __init__(self, rng: Random, active: list[_Talent], appointment: _Appointment, made_at: int) -> None:
         self._rng, self._active, self._appointment = rng, active, appointment

@@ -1,4 +1,4 @@
-"""What a terminal shows: tables, colours and progress for people, one JSON document for programs."""
+"""Output: tables, colours and progress bars for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from rich.text import Text
 from projections.queries.times import iso
 
 PLAIN_WIDTH: Final = 160
-"""The width of tables where there is neither a terminal to fit nor $COLUMNS."""
+"""The width of tables without a terminal and without $COLUMNS."""
 
 PLAIN_WIDTH_MIN: Final = 60
 
 _WIDTH_MAX: Final = 100_000
-"""Wider than any answer."""
+"""Wider than any output."""
 
 _WORD: Final = re.compile(r"\S+\s*")
 
@@ -40,26 +40,26 @@ _PLAIN_TWINS: Final = str.maketrans(
 )
 
 _CONTROLS: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Characters that JSON allows as they are, and that a terminal obeys."""
+"""Characters that JSON allows unescaped, but that control a terminal."""
 
 STATUS_STYLES: Final = {"PLANNED": "cyan", "DONE": "green", "CANCELED": "red"}
 
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leaves it to the command line what that means."""
+        """Raises the error, which rich would turn into an exit."""
         raise BrokenPipeError
 
 
 def console() -> Console:
-    """Standard output for people: colours and the terminal's width, or plain and $COLUMNS wide where it is none."""
+    """Returns standard output for people: with colours on a terminal, else plain and $COLUMNS wide."""
     columns = os.environ.get("COLUMNS", "")
     plain_width = max(PLAIN_WIDTH_MIN, int(columns)) if columns.isdecimal() else PLAIN_WIDTH
     return _Console(width=None if sys.stdout.isatty() else plain_width, highlight=False, soft_wrap=False)
 
 
 def prepare_output() -> None:
-    """Sees to it that every text can be written, whatever the encoding of standard output is."""
+    """Prepares standard output and error, so that any text can be written in their encoding."""
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - until the process ends
     if sys.stdout is None:
@@ -69,13 +69,13 @@ def prepare_output() -> None:
 
 
 def discard_output() -> None:
-    """Lets what Python would still write when it ends go nowhere, instead of to a traceback."""
+    """Discards what Python would still flush at exit, which would fail with a traceback."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def show(out: Console, what: RenderableType) -> None:
-    """Prints without the blanks that pad a table's last column; a table too wide for its words as a list."""
+    """Prints without trailing spaces; a table whose words do not fit the width is printed as a list."""
     if isinstance(what, Table) and _words_width(out, what) > out.width:
         show_lines(out, _records(what, out.width))
         return
@@ -86,14 +86,14 @@ def show(out: Console, what: RenderableType) -> None:
 
 
 def show_lines(out: Console, lines: Iterable[Text]) -> None:
-    """Prints lines as long as they are: where one is longer than the terminal, that wraps it, and copies it whole."""
+    """Prints lines unwrapped: the terminal wraps long ones, so that they are copied without line breaks."""
     for line in lines:
         line.rstrip()
         out.print(line, soft_wrap=True)
 
 
 def words_wrapped(words: Text, width: int) -> Lines:
-    """The lines of a text wrapped between words; a longer word stays whole."""
+    """Wraps a text between words; a word longer than the width stays whole."""
     breaks, used = [], 0
     for word in _WORD.finditer(words.plain):
         if used and used + cell_len(word[0].rstrip()) > width:
@@ -104,13 +104,13 @@ def words_wrapped(words: Text, width: int) -> Lines:
 
 
 def _words_width(out: Console, table: Table) -> int:
-    """How wide a table is that breaks no word."""
+    """Returns the least width of a table in which no word is broken."""
     options = out.options.update(max_width=_WIDTH_MAX)
     return Measurement.get(out, options, table).minimum
 
 
 def _records(table: Table, width: int) -> Iterator[Text]:
-    """The rows of a table one below the other: each cell after its heading, or beneath the first where none shows."""
+    """Yields the rows of a table as a list: each cell after its heading, or indented below the first cell."""
     for cells in zip(*(column.cells for column in table.columns), strict=True):
         for number, (column, cell) in enumerate(zip(table.columns, cells, strict=True)):
             parts = [part for part in _texts(cell) if part]
@@ -132,18 +132,18 @@ def _texts(cell: RenderableType) -> Iterator[Text]:
 
 
 def complain(message: str) -> None:
-    """One line on standard error."""
+    """Prints one line on standard error."""
     print(f"appointments: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
 
 
 def print_json(document: Any) -> None:
-    """One JSON document on standard output, in UTF-8 whatever the terminal's encoding is."""
+    """Prints one JSON document on standard output, always in UTF-8."""
     written = json.dumps(document, ensure_ascii=False, indent=2, default=_as_json)
     print_bytes(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", written).encode() + b"\n")
 
 
 def print_bytes(content: bytes) -> None:
-    """Bytes on standard output, as they are."""
+    """Writes bytes to standard output."""
     sys.stdout.flush()
     sys.stdout.buffer.write(content)
     sys.stdout.buffer.flush()
@@ -156,7 +156,7 @@ def _as_json(value: object) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that cannot move a cursor, colour a screen or turn its direction: such characters stand as escapes."""
+    """Escapes the characters that control a terminal or change the direction of text."""
     if text.isprintable():
         return text
     return "".join(_visible(character) for character in text)
@@ -169,12 +169,12 @@ def _visible(character: str) -> str:
 
 
 def text(value: object, style: str = "") -> Text:
-    """A value for a table cell, printable, in characters that standard output has; nothing for None."""
+    """Returns a value as a table cell, with control characters escaped and in the encoding of standard output."""
     return Text("" if value is None else _encodable(printable(str(value))), style=style)
 
 
 def _encodable(text: str) -> str:
-    """A text in the characters of an encoding; of the others, typographic ones have plain twins."""
+    """Replaces characters that standard output cannot encode: typographic ones by plain ones, others by escapes."""
     encoding = sys.stdout.encoding
     try:
         text.encode(encoding)
@@ -184,17 +184,17 @@ def _encodable(text: str) -> str:
 
 
 def stacked(*values: object) -> Group:
-    """Values one below the other; nothing for None."""
+    """Returns a table cell with one value a line; None is left out."""
     return Group(*(text(value) for value in values if value is not None))
 
 
 def status_text(status: str) -> Text:
-    """A status in its colour."""
+    """Returns a status in its colour."""
     return Text(status, style=STATUS_STYLES.get(status, ""))
 
 
 def plain_table(*columns: str) -> Table:
-    """A table without lines, with these headings; numbers stand under those that end in " #"."""
+    """Returns a table without lines; the columns whose headings end in " #" are aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         name = column.removesuffix(" #")
@@ -219,14 +219,14 @@ class _Share(ProgressColumn):
 
 
 class Bars:
-    """Progress bars by phase, with rate and remaining time; a bar begins where it is first shown."""
+    """Progress bars by phase, with rate and remaining time, both counted from where a bar is first shown."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
         self._tasks: dict[str, tuple[TaskID, int]] = {}
 
     def show(self, phase: str, done: int, total: int | None, *, unit: str = "envelopes") -> None:
-        """Moves the bar of a phase."""
+        """Updates the bar of a phase."""
         if phase not in self._tasks:
             task = self._progress.add_task(phase, total=None if total is None else total - done, unit=unit)
             self._tasks[phase] = (task, done)
@@ -236,7 +236,7 @@ class Bars:
 
 @contextmanager
 def progress_bars() -> Iterator[Bars | None]:
-    """Progress bars on standard error; None where that is no terminal."""
+    """Shows progress bars on standard error; yields None where that is no terminal."""
     if not sys.stderr.isatty():
         yield None
         return

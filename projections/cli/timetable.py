@@ -1,4 +1,4 @@
-"""Schedules and appointments as people like to read them: by day, in local time."""
+"""Prints schedules by day in local time, and single appointments."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ from projections.queries.times import local, zone_label
 from projections.rows import Side, span_of
 
 _INDENT: Final = 36
-"""Where the details of an appointment begin: beside its time, duration and status."""
+"""The column of an appointment's details, to the right of its time, duration and status."""
 
 _INDENT_NARROW: Final = 4
-"""Where they begin, beneath its time, on a terminal on which an id would not fit beside it."""
+"""Their column on a narrow terminal, where they stand below the time."""
 
 NARROW: Final = 80
-"""Below this width the details stand beneath."""
+"""Terminals of fewer columns are narrow."""
 
 WIDE: Final = 140
-"""From this width on the counterpart and the id share a line."""
+"""From this width on, the other person's id and the appointment's share a line."""
 
 
 def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
-    """Prints a schedule grouped by day, with what it is true of."""
+    """Prints a schedule grouped by day, and the position and generation it was read at."""
     out = console()
     title = f"{schedule.side.capitalize()} {schedule.owner_id}"
     then = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
@@ -60,7 +60,7 @@ def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
 
 
 def _entry(width: int, side: Side, one: Appointment, zone: tzinfo | None) -> Iterator[Text]:
-    """The lines of one appointment: words are wrapped to the width, while an id and a reason stay whole."""
+    """Yields the lines of one appointment, wrapped between words; ids and reasons stay whole."""
     head = Text.assemble(f"  {_hours(one, zone):<13}  {_duration(one):<7}  ", status_text(one.status))
     details = _details(side, one, is_wide=width >= WIDE)
     if width < NARROW:
@@ -117,7 +117,7 @@ def _hours(one: Appointment, zone: tzinfo | None) -> str:
 
 
 def hours(start: datetime, end: datetime | None, zone: tzinfo | None) -> str:
-    """From when till when by the clocks of a zone, to the minute; `+1` is the next day."""
+    """Returns begin and end in a zone, to the minute; `+1` marks an end on the next day."""
     first = local(start, zone)
     if end is None:
         return f"{first:%H:%M}"
@@ -135,7 +135,7 @@ def _duration(one: Appointment) -> str:
 
 
 def clock(moment: datetime, zone: tzinfo | None) -> str:
-    """A moment by the clocks of a zone, to the second."""
+    """Returns a time in a zone, to the second."""
     shown = local(moment, zone)
     return f"{shown.date()} {shown:%H:%M:%S %Z}".strip()
 

@@ -59,6 +59,7 @@ def transcript(folder: Path, text: str) -> str:
     )
 
 
+@pytest.mark.timeout(300)  # it starts some forty processes, one after the other
 def test_the_readme_shows_what_its_commands_print_and_its_programs_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
