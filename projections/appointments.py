@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from threading import Event
 from types import TracebackType
 from typing import Any, Final, Self
 
+from domain.arguments import optional, seconds
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.storage import open_database
 from domain.storage.location import Location, locate
+from domain.storage.time_limit import time_limit
 from projections.projector import Projector
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
 from projections.rebuilding.rebuild import Progress, RebuildReport, rebuild, rollback
 from projections.rebuilding.verification import Verification, verify
+from projections.stores import store_of
+from projections.stores.base import GenerationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,42 +56,51 @@ class InstallationStatus:
 class Appointments:
     """One installation: `events` to append to, `projector` to project with, `schedules` to ask.
 
-    Opening connects to nothing: connections are made when they are first used, so that a reader needs no right to
-    write. The three share one pool. Safe to use from several threads; after a fork the child makes connections of its
-    own. Close it at the end, or use it as a context manager.
+    Opening it connects to nothing: connections are made when they are first used, so a reader needs no right to
+    write. The three parts share one pool of connections, and on PostgreSQL one more that listens for all who wait.
+    Safe to use from several threads; after a fork the child makes connections of its own. Close it at the end, or use
+    it as a context manager.
 
     Attributes:
         place: where it is, as a URL without a secret.
         events: the event store.
         projector: what brings the read models up to the event store.
-        schedules: the questions.
+        schedules: what answers questions.
     """
 
-    def __init__(self, location: Location) -> None:
+    def __init__(self, location: Location, *, timeout: float | None = None) -> None:
         if not isinstance(location, Location):
             raise TypeError(
                 f"location: expected a Location, found {type(location).__name__}; "
                 "to open a URL: Appointments.open(url)"
             )
+        timeout_seconds = optional(seconds, "timeout", timeout)
         self._location = location
+        self._closing = Event()
         self._database = open_database(location)
+        if timeout_seconds is not None:
+            self._database.timeout_seconds = timeout_seconds
         self.place: Final = self._database.place
-        self.events = EventStore(self._database)
-        self.projector = Projector(self._database)
-        self.schedules = Schedules(self._database)
+        self.events: Final = EventStore(self._database)
+        self.projector: Final = Projector(self._database, closing=self._closing)
+        self.schedules: Final = Schedules(self._database)
 
     @classmethod
-    def open(cls, url: str | None = None, *, schema: str | None = None) -> Self:
-        """Opens the installation at a URL, without creating anything; the README lists the forms of a URL.
+    def open(cls, url: str | None = None, *, schema: str | None = None, timeout: float | None = None) -> Self:
+        """Opens the installation at a URL, without connecting or creating anything.
 
         Args:
-            url: without it the environment's `APPOINTMENTS_DB`, else `sqlite:///appointments.db`.
+            url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/dbname` or `memory:NAME`;
+                without it the environment's `APPOINTMENTS_DB`, else `sqlite:///appointments.db`.
             schema: the PostgreSQL schema; without it the environment's `APPOINTMENTS_SCHEMA`, else `appointments`.
+            timeout: how many seconds a question may take that has no `timeout` of its own, 0 to 86,400; without it,
+                as many as a PostgreSQL URL says (`?timeout=5`, 0 for no limit), else 30. Appends, projections and
+                rebuilds take as long as they must.
 
         Raises:
-            UsageError: the URL or the schema is of no known form.
+            UsageError: the URL or the schema is of no known form, or the timeout makes no sense.
         """
-        return cls(locate(url, schema=schema))
+        return cls(locate(url, schema=schema), timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +114,12 @@ class Appointments:
         return f"<{type(self).__name__} at {self.place}>"
 
     def close(self) -> None:
-        """Gives back every connection; harmless when repeated."""
+        """Ends `projector.follow()` in other threads and closes every connection; harmless when repeated.
+
+        What other threads are doing with a connection is completed first. Whoever uses a part of it afterwards gets a
+        `StorageError` that says so.
+        """
+        self._closing.set()
         self._database.close()
 
     def install(self) -> None:
@@ -112,22 +131,29 @@ class Appointments:
         self.projector.install()
 
     def status(self) -> InstallationStatus:
-        """Positions, lag and counts, each asked for one after the other.
+        """Positions, lag and counts; each is asked for by itself, so they may be a moment apart.
 
         Raises:
+            StorageUnavailable: the database gave no answer in time.
             StorageError: the database cannot be used.
         """
-        stamp = self.schedules.stamp()
-        return InstallationStatus(
-            events=self.events.count(),
-            position=stamp.position,
-            lag=stamp.lag,
-            generation=stamp.generation,
-            appointments=self.schedules.count(),
-            quarantined=len(self.events.quarantine),
-            oldest_unprojected_seconds=self.events.seconds_since_arrival_after(stamp.position),
-            unfinished_rebuild=self.schedules.unfinished_rebuild(),
-        )
+        with time_limit(self._database.timeout_seconds):
+            stamp = self.schedules.stamp()
+            return InstallationStatus(
+                events=self.events.count(),
+                position=stamp.position,
+                lag=stamp.lag,
+                generation=stamp.generation,
+                appointments=self.schedules.count(),
+                quarantined=len(self.events.quarantine),
+                oldest_unprojected_seconds=self.events.seconds_since_arrival_after(stamp.position),
+                unfinished_rebuild=self._unfinished_rebuild(),
+            )
+
+    def _unfinished_rebuild(self) -> Generation | None:
+        generations = store_of(self._database).catalogue().generations
+        unfinished = [one.number for one in generations if one.state is GenerationState.BUILDING]
+        return unfinished[-1] if unfinished else None
 
     def rebuild(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
@@ -10,9 +11,11 @@ from operator import attrgetter
 from threading import Event
 from typing import Final
 
+from typing_extensions import override
+
 from domain.appointment import FoldedAppointment, current_fold_version, fold
 from domain.arguments import optional, stop_event, whole_number
-from domain.errors import NotInstalled, PoisonEvent, StorageUnavailable, VersionMismatch
+from domain.errors import NotInstalled, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage import Database
@@ -23,20 +26,31 @@ from projections.stores.base import UnitOfWork
 
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.1
 
 _logger: Final = logging.getLogger("appointments")
 
 
 class Projector:
-    """Brings the read models up to the event store. Any number may run: they take turns, nothing counts twice.
+    """Brings the read models up to the event store; `Appointments.projector` is the one to use.
 
-    Without a generation it serves whichever generation readers see, and goes on with the next after a switch.
+    Any number may run at once, in any number of processes: one projects at a time, and no envelope counts twice.
+
+    Args:
+        database: where the event store and the read models are; whoever opened it closes it.
+        generation: the generation to project into. Without it, the one that serves readers, and after a switch the
+            next one.
+        closing: set when the database is about to be closed, which ends `follow`.
     """
 
-    def __init__(self, database: Database, *, generation: Generation | None = None) -> None:
+    def __init__(
+        self, database: Database, *, generation: Generation | None = None, closing: Event | None = None
+    ) -> None:
         self._events = EventStore(database)
         self._store = store_of(database)
+        self._place = database.place
         self._generation = generation
+        self._closing = closing or Event()
         self._installed = False
 
     def install(self) -> None:
@@ -93,27 +107,50 @@ class Projector:
                     raise poison
                 return position
 
-    def follow(self, stop: Event, *, progress: Callable[[Position, Position], None] | None = None) -> None:
-        """Projects until the event is set: catches up, then waits for appends of any process.
+    def follow(
+        self, stop: Event | None = None, *, progress: Callable[[Position, Position], None] | None = None
+    ) -> None:
+        """Catches up, then waits for appends of any process and projects each as it comes.
 
-        A database that goes away is waited for, for `PATIENCE_SECONDS` in a row.
+        Returns when another thread sets `stop` or closes the `Appointments`; the batch under way is completed.
+        Without either it runs until an exception, Ctrl-C for one, ends it. A database that cannot be reached is tried
+        again until it has been away for 60 seconds.
+
+        Args:
+            stop: ends it when set.
+            progress: told the position reached and the one to reach, after every batch.
+
+        Raises:
+            PoisonEvent: a stored event cannot be folded; everything before it is projected.
+            VersionMismatch: the generation was made by another version of the fold.
+            StorageError: the database cannot be used, or was closed before this was called.
         """
-        stop = stop_event("stop", stop)
+        if self._closing.is_set():
+            raise StorageError(f"{self._place} was closed here; open it again", place=self._place)
+        asked = optional(stop_event, "stop", stop)
+        ending = self._closing if asked is None else _EitherEvent(asked, self._closing)
+        try:
+            self._follow_until(ending, progress)
+        except StorageError:
+            if not self._closing.is_set():
+                raise
+
+    def _follow_until(self, ending: Event, progress: Callable[[Position, Position], None] | None) -> None:
         gone_since: float | None = None
-        while not stop.is_set():
+        while not ending.is_set():
             try:
                 self.install()
                 with self._events.recorder.waiter() as wait:
-                    while not stop.is_set():
-                        self.catch_up(progress=progress, stop=stop)
+                    while not ending.is_set():
+                        self.catch_up(progress=progress, stop=ending)
                         gone_since = None
-                        wait(stop, POLL_SECONDS)
+                        wait(ending, POLL_SECONDS)
             except StorageUnavailable as error:
                 gone_since = gone_since or time.monotonic()
                 if time.monotonic() - gone_since > PATIENCE_SECONDS:
                     raise
                 _logger.warning("%s; trying again", error)
-                stop.wait(POLL_SECONDS)
+                ending.wait(POLL_SECONDS)
 
     def _project(
         self, goal: Position, progress: Callable[[Position, Position], None] | None, stop: Event | None
@@ -137,6 +174,26 @@ class Projector:
             reached = batch[-1].position
             work.write(project(work, batch), reached)
         return reached, reached >= goal
+
+
+class _EitherEvent(Event):
+    """Counts as set as soon as one of two events is."""
+
+    def __init__(self, first: Event, second: Event) -> None:
+        super().__init__()
+        self._first = first
+        self._second = second
+
+    @override
+    def is_set(self) -> bool:
+        return self._first.is_set() or self._second.is_set()
+
+    @override
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._first.wait(min(left, _LOOK_SECONDS))
+        return self.is_set()
 
 
 def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:

@@ -10,7 +10,7 @@ from domain.appointment import appointment_of
 from domain.arguments import identifier, optional, text
 from domain.envelope import Status
 from domain.errors import AppointmentNotFound, InvalidToken, UsageError
-from domain.identifiers import AppointmentId, Generation, Position
+from domain.identifiers import AppointmentId, Position
 from projections.queries.changes import Changes, changes_of
 from projections.queries.conflicts import Conflicts, conflicts_of
 from projections.queries.figures import Figures, figures_of
@@ -19,7 +19,7 @@ from projections.queries.history import History, history_of
 from projections.queries.reading import Reading
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, appointment_answer
 from projections.rows import Side, folded_from
-from projections.stores.base import GenerationState, Stamp
+from projections.stores.base import Stamp
 
 
 class Schedules(Reading):
@@ -277,11 +277,6 @@ class Schedules(Reading):
         """How many appointments there are."""
         with self._within(timeout):
             return self._store.appointments_count()
-
-    def unfinished_rebuild(self) -> Generation | None:
-        """The generation that an interrupted or running rebuild makes, if there is one."""
-        building = [one for one in self._store.catalogue().generations if one.state is GenerationState.BUILDING]
-        return building[-1].number if building else None
 
 
 def _one_owner(talent_id: str | UUID | None, coach_id: str | UUID | None) -> tuple[Side, str | UUID]:
