@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from domain.decision import Decision, decide
 from domain.decoding import decode_envelope
 from domain.envelope import EVENT_ID_MAX, Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.errors import NotInstalled, PoisonEvent
+from domain.export import exported_lines
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
 from domain.input.files import BinaryFile, Input, open_input
@@ -189,6 +190,13 @@ class EventStore:
     def head(self) -> Position:
         """Returns the highest position; 0 when nothing is stored."""
         return self._checked().head()
+
+    def lines(self, *, start: Position = Position(1)) -> Iterator[bytes]:
+        """Yields the envelopes from a position on, each as JSON on one line; lazily, in bounded memory.
+
+        What is appended meanwhile is not included. Appended elsewhere they give an equal event store.
+        """
+        return exported_lines(self._checked(), start=start, upto=self.head())
 
     def seconds_since_arrival_after(self, position: Position) -> float | None:
         """How long ago the first envelope after a position arrived; None when there is none, or nobody knows."""

@@ -17,6 +17,7 @@ from domain.errors import AppointmentsError, InputUnreadable, StorageError, Usag
 from projections.cli.commands.appointment import appointment
 from projections.cli.commands.changes import changes
 from projections.cli.commands.conflicts import conflicts
+from projections.cli.commands.export import export
 from projections.cli.commands.figures import figures
 from projections.cli.commands.history import history
 from projections.cli.commands.ingest import ingest
@@ -66,6 +67,7 @@ COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
     ("verify", verify, "verify --sample 1000"),
     ("serve", serve, "serve --intake --project"),
     ("status", status, "status --check --max-lag 1000"),
+    ("export", export, "export --from-position 1001 > envelopes.jsonl"),
     ("sample", sample, "sample --events 1000 > envelopes.jsonl"),
 )
 
