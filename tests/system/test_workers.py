@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 from domain.errors import StorageError
 from domain.identifiers import Generation, Position
 from projections import DifferencesFound, Progress
-from projections.rebuilding import workers
+from projections.rebuilding import processes
 from projections.stores.postgres.generations import PostgresGenerations
 from projections.stores.sqlite.generations import SQLiteGenerations
 from tests.conftest import Place
@@ -102,6 +103,33 @@ def test_a_script_without_a_main_guard_may_rebuild(sqlite_place: Place, tmp_path
     assert (done.returncode, done.stdout, done.stderr) == (0, "500\n", "")
 
 
+@pytest.fixture
+def executor() -> Iterator[processes.ProcessExecutor]:
+    with processes.ProcessExecutor(2, initializer=os.putenv, initargs=("SAID_AT_FIRST", "yes")) as executor:
+        yield executor
+
+
+def test_calls_in_other_processes_return_and_raise_like_calls_of_any_executor(
+    executor: processes.ProcessExecutor,
+) -> None:
+    assert list(executor.map(divmod, [7, 8], [2, 3])) == [(3, 1), (2, 2)]
+    assert executor.submit(int, "ff", base=16).result() == 255
+    assert executor.submit(os.getpid).result() != os.getpid()
+    assert isinstance(executor.submit(open, os.devnull).exception(), TypeError)  # a file cannot be pickled
+    with pytest.raises(ZeroDivisionError):
+        executor.submit(divmod, 1, 0).result()
+
+
+def test_every_process_calls_the_initializer_first(executor: processes.ProcessExecutor) -> None:
+    said = executor.submit(subprocess.check_output, ["printenv", "SAID_AT_FIRST"])
+    assert said.result() == b"yes\n"
+
+
+def test_a_call_whose_process_is_killed_raises_a_broken_executor(executor: processes.ProcessExecutor) -> None:
+    with pytest.raises(BrokenExecutor):
+        executor.submit(signal.raise_signal, signal.SIGKILL).result()
+
+
 @contextmanager
 def rebuild_at_work(place: Place) -> Iterator[tuple[HeldRebuild, Callable[[], None]]]:
     """A rebuild whose two workers are in the middle of a partition each, until the callable lets them go on."""
@@ -121,7 +149,8 @@ def waiting_for_partitions(place: Place) -> int:
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()]
+    threads = Path(f"/proc/{process.pid}/task").iterdir()
+    return [int(child) for thread in threads for child in (thread / "children").read_text().split()]
 
 
 def test_processes_whose_rebuild_was_killed_end_after_their_partition_without_a_word(postgres_place: Place) -> None:
@@ -135,7 +164,7 @@ def test_processes_whose_rebuild_was_killed_end_after_their_partition_without_a_
 
 
 def test_a_process_whose_rebuild_ended_before_it_was_told_anything_ends_without_a_word() -> None:
-    started = subprocess.run([sys.executable, "-c", workers._BEGIN], input=b"", capture_output=True, check=False)
+    started = subprocess.run([sys.executable, "-c", processes._BEGIN], input=b"", capture_output=True, check=False)
     assert (started.returncode, started.stdout, started.stderr) == (0, b"", b"")
 
 
