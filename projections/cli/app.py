@@ -42,7 +42,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Appointment schedules of talents and coaches, projected from published envelopes.",
+    help="Schedules of talents and coaches, made from the envelopes that are published for each appointment.",
 )
 
 COMPLETION: Final = "_APPOINTMENTS_COMPLETE"

@@ -29,13 +29,13 @@ Schema = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document instead of text.")]
-Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most so many, 1 to 10,000.")]
+Limit = Annotated[int | None, typer.Option("--limit", metavar="N", help="At most N, from 1 to 10,000.")]
 After = Annotated[
     str | None, typer.Option("--after", metavar="CURSOR", help="Start where the page that gave this cursor ended.")
 ]
 AtLeast = Annotated[
     int | None,
-    typer.Option("--at-least", metavar="POSITION", help="Wait until the read model has reached this position."),
+    typer.Option("--at-least", metavar="POSITION", help="Wait until the read models have reached this position."),
 ]
 
 
@@ -51,23 +51,26 @@ Timeout = Annotated[
         "--timeout",
         metavar="SECONDS",
         callback=_seconds,
-        help="How long the question may take, the wait for --at-least included. [what the URL says, else 30]",
+        help="How long the query may take, including the wait for --at-least. [the URL's timeout, else 30]",
     ),
 ]
 Zone = Annotated[
     str | None,
-    typer.Option("--tz", metavar="ZONE", help="The zone of times without an offset, read and shown. [the machine's]"),
+    typer.Option(
+        "--tz", metavar="ZONE", help="The zone of TIMEs without an offset, and of the output. [the machine's]"
+    ),
 ]
-Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="What counts as now. [the present time]")]
+Now = Annotated[str | None, typer.Option("--now", metavar="TIME", help="Use TIME as the present time. [the clock]")]
 From = Annotated[
-    str | None, typer.Option("--from", metavar="TIME", help="Only what ends after this, or begins then or later.")
+    str | None,
+    typer.Option("--from", metavar="TIME", help="Only those that end after TIME, or begin then or later."),
 ]
-To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only what begins before this.")]
+To = Annotated[str | None, typer.Option("--to", metavar="TIME", help="Only those that begin before TIME.")]
 Status = Annotated[
     list[str] | None, typer.Option("--status", metavar="S", help="PLANNED, DONE or CANCELED; repeatable.")
 ]
 Upcoming = Annotated[bool, typer.Option("--upcoming", help="The same as --from NOW.")]
-Past = Annotated[bool, typer.Option("--past", help="Only what is dated and not upcoming.")]
+Past = Annotated[bool, typer.Option("--past", help="Only those with a date that are not upcoming.")]
 AppointmentType = Annotated[
     str | None,
     typer.Option("--appointment-type", "--type", metavar="T", help="Only STANDALONE, PART_ONE or PART_TWO."),
@@ -77,17 +80,15 @@ SubphaseId = Annotated[
 ]
 KnownAt = Annotated[
     str | None,
-    typer.Option("--known-at", metavar="TIME", help="As the envelopes that had arrived by then give it."),
+    typer.Option("--known-at", metavar="TIME", help="Use only envelopes that had arrived by TIME."),
 ]
-AsOf = Annotated[
-    str | None, typer.Option("--as-of", metavar="TIME", help="As the envelopes published until then give it.")
-]
+AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Use only envelopes published up to TIME.")]
 Talent = Annotated[str | None, typer.Option("--talent", metavar="ID", help="Of this talent's schedule.")]
 Coach = Annotated[str | None, typer.Option("--coach", metavar="ID", help="Of this coach's schedule.")]
 Desc = Annotated[
     bool, typer.Option("--desc", help="Latest first; appointments without a date are last in either order.")
 ]
-IncludeDeleted = Annotated[bool, typer.Option("--include-deleted", help="With the softly deleted ones.")]
+IncludeDeleted = Annotated[bool, typer.Option("--include-deleted", help="Include deleted appointments.")]
 Ical = Annotated[bool, typer.Option("--ical", help="Print an iCalendar file instead of text.")]
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import pickle
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +29,7 @@ from domain.errors import AppointmentsError, NotInstalled, ReadModelBehind, Vers
 from domain.event_store import envelope_of
 from domain.storage.base import TABLES_VERSION, check_tables_version
 from projections import Appointments, DifferencesFound
+from projections.cli.exits import PartlyDone
 from projections.rebuilding.verification import Difference
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -148,3 +150,19 @@ def test_an_opened_object_shows_where_it_is(place: Place) -> None:
         assert urlsplit(place.url).path in shown
     else:
         assert place.url in shown
+
+
+def test_the_tree_of_errors_in_the_docstring_is_the_tree_of_classes() -> None:
+    drawn: dict[str, str] = {}
+    path: list[str] = []
+    for indent, name in re.findall(r"^([ │├└─]*)([A-Z]\w+)(?:  .*)?$", domain.errors.__doc__ or "", re.MULTILINE):
+        path[len(indent) // 4 :] = [name]
+        drawn[name] = " ".join(path)
+
+    def classes(kind: type[Exception], above: str) -> Iterator[tuple[str, str]]:
+        yield kind.__name__, (here := f"{above} {kind.__name__}".strip())
+        for one in kind.__subclasses__():
+            if one.__module__.startswith(("domain.", "projections.")) and one is not PartlyDone:
+                yield from classes(one, here)
+
+    assert drawn == dict(classes(AppointmentsError, ""))

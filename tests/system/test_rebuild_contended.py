@@ -137,7 +137,7 @@ def test_a_generation_that_a_dump_holds_is_kept_until_the_dump_is_over_and_holds
         status, out, complaints = drop_by_command(postgres_place, capfd, "--json")
         assert (status, json.loads(out)) == (1, {"dropped": [], "kept": [1]})
         assert complaints == (
-            "appointments: generation 1 is held by another connection, a backup perhaps, and was not dropped; "
+            "appointments: generation 1 is in use by another connection, perhaps a backup, and was not dropped; "
             "the next rebuild drops it, or: appointments rebuild --drop-old\n"
         )
     assert another.talent("talent-1").generation == 3

@@ -17,12 +17,12 @@ def init(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
-    print_sql: Annotated[bool, typer.Option("--print", help="Only print the SQL that would do it.")] = False,
+    print_sql: Annotated[bool, typer.Option("--print", help="Only print the SQL that creates the tables.")] = False,
     restored: Annotated[
-        bool, typer.Option("--restored", help="A backup was restored here: change tokens given so far end.")
+        bool, typer.Option("--restored", help="After restoring a backup: invalidate the change tokens given so far.")
     ] = False,
 ) -> None:
-    """Creates what is needed and upgrades older tables; harmless when nothing is to do."""
+    """Creates the tables or upgrades older ones; does nothing when they are current."""
     location = locate(db, schema=schema)
     if print_sql and restored:
         raise UsageError("--print and --restored exclude each other; leave one out")
@@ -45,7 +45,7 @@ def init(
 
 
 def installation_sql(location: Location) -> str:
-    """The SQL that `init` runs at a place."""
+    """Returns the SQL that `init` runs at a place."""
     if location.backend == "postgresql":
         from projections.stores.postgres.store import installation_sql as postgres_sql
 

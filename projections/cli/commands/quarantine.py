@@ -19,7 +19,9 @@ from projections.cli.explanation import explain, place_of
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
 
-quarantine = typer.Typer(no_args_is_help=True, help="What could not be accepted, kept as it came.")
+quarantine = typer.Typer(
+    no_args_is_help=True, help="Shows, retries or discards the items that could not be accepted."
+)
 
 
 @quarantine.command("list", epilog="Example: appointments quarantine list --json")
@@ -63,11 +65,11 @@ def quarantine_show(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
-    raw: Annotated[bool, typer.Option("--raw", help="Print the kept bytes as they came, and nothing else.")] = False,
+    raw: Annotated[bool, typer.Option("--raw", help="Print only the kept bytes, unchanged.")] = False,
 ) -> None:
     """Shows one item: the reason, the place, and for a conflict both contents."""
     if as_json and raw:
-        raise UsageError("--json and --raw are two answers; ask for one")
+        raise UsageError("--json and --raw exclude each other; leave one out")
     with Appointments.open(db, schema=schema) as appointments:
         events = appointments.events
         item = events.quarantine.show(number)
@@ -84,12 +86,14 @@ def quarantine_show(
 
 @quarantine.command("retry", epilog="Example: appointments quarantine retry 1 2")
 def quarantine_retry(
-    numbers: Annotated[list[int] | None, typer.Argument(metavar="[N...]", help="All, unless some are named.")] = None,
+    numbers: Annotated[
+        list[int] | None, typer.Argument(metavar="[N...]", help="Which items; all if none is given.")
+    ] = None,
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
 ) -> None:
-    """Appends what is acceptable now, projects it, and keeps the rest with its new reason."""
+    """Appends and projects the items that are acceptable now; the others stay, with their new reason."""
     with Appointments.open(db, schema=schema) as appointments:
         report = _retried(appointments.events.quarantine, numbers, as_json)
         try:
@@ -132,7 +136,7 @@ def _confirmed(question: str) -> bool:
     answer = sys.stdin.readline() if sys.stdin else ""
     if not answer:
         print(file=sys.stderr)  # noqa: T201
-        raise UsageError("nobody answered; to discard without being asked: --yes")
+        raise UsageError("no answer; use --yes to discard without a question")
     return answer.strip().lower() in ("y", "yes")
 
 
@@ -142,14 +146,14 @@ def quarantine_discard(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Deletes items for good; asks first."""
+    """Deletes items permanently, after a confirmation."""
     with Appointments.open(db, schema=schema) as appointments:
         items = appointments.events.quarantine
         for number in numbers:
             items.show(number)
-        if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items for good?"):
+        if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items permanently?"):
             complain("nothing was discarded")
             raise typer.Exit(EXIT_FOUND)
         discarded = items.discard(numbers)

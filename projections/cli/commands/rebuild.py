@@ -23,7 +23,8 @@ def rebuild(
         bool, typer.Option("--restart", help="Start over instead of resuming an unfinished rebuild.")
     ] = False,
     processes: Annotated[
-        int | None, typer.Option("--processes", min=1, metavar="N", help="How many load and verify at once.")
+        int | None,
+        typer.Option("--processes", min=1, metavar="N", help="How many processes to use. [one a core]"),
     ] = None,
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Only drop old generations that an earlier rebuild had to keep.")
@@ -32,7 +33,7 @@ def rebuild(
     """Makes the next generation from history, verifies it, and switches readers to it at once."""
     if drop_old:
         if restart or processes is not None:
-            raise UsageError("--drop-old makes no generation: --restart and --processes have no meaning with it")
+            raise UsageError("--drop-old makes no generation, so it excludes --restart and --processes")
         _drop_old(db, schema, as_json=as_json)
     else:
         _rebuild(db, schema, as_json=as_json, restart=restart, processes=processes)
@@ -90,7 +91,7 @@ def _drop_old(db: str | None, schema: str | None, *, as_json: bool) -> None:
 def _complain_of_kept(kept: tuple[Generation, ...]) -> None:
     for number in kept:
         complain(
-            f"generation {number} is held by another connection, a backup perhaps, and was not dropped; "
+            f"generation {number} is in use by another connection, perhaps a backup, and was not dropped; "
             "the next rebuild drops it, or: appointments rebuild --drop-old"
         )
 

@@ -119,7 +119,7 @@ def coach(
 
 def _checked_zone(tz: str | None, as_json: bool, as_ical: bool) -> tzinfo | None:
     if as_json and as_ical:
-        raise UsageError("--json and --ical are two answers; ask for one")
+        raise UsageError("--json and --ical exclude each other; leave one out")
     return zone_named(tz)
 
 
