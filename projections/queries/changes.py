@@ -7,8 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain.appointment import Appointment
-from domain.identifiers import AppointmentId
+from domain.arguments import optional, text
+from domain.errors import InvalidToken
+from domain.identifiers import AppointmentId, Position
 from projections.queries.answer import Answer, Listed
+from projections.queries.cursors import ChangeToken, sealed_token, unsealed_token
+from projections.queries.filters import Question
+from projections.queries.reader import Reader
 from projections.rows import ScheduleRow, appointment_from
 from projections.stores.base import ScheduleChange, ScheduleQuery
 
@@ -63,3 +68,25 @@ def _change(query: ScheduleQuery, appointment_id: AppointmentId, row: ScheduleRo
     if row.body is None or not query.selects(row):
         return Change(appointment_id, None)
     return Change(appointment_id, appointment_from(row.body))
+
+
+def changes_since(
+    reader: Reader, question: Question, since: str | None, *, at_least: int | None, timeout: float | None
+) -> Changes:
+    """What changed in the schedule that a question asks for since a token; see `Schedules.changes`."""
+    query, belongs_to = question.query, ["changes", *question.belongs_to]
+    given = optional(text, "since", since)
+    token = None if given is None else unsealed_token(given, belongs_to)
+    after = Position(0) if token is None else token.position
+    stamp, changed = reader.ask(
+        lambda: reader.store.changes(query.side, query.owner_id, after=after), at_least=at_least, timeout=timeout
+    )
+    if token is not None:
+        token.check(stamp.epoch)
+    if after > stamp.head:
+        raise InvalidToken("the token is ahead of the event store; start over without it")
+    return Changes(
+        changes=changes_of(query, changed, is_first=token is None),
+        token=sealed_token(ChangeToken(Position(max(after, stamp.position)), stamp.epoch), belongs_to),
+        stamp=stamp,
+    )

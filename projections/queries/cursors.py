@@ -1,4 +1,7 @@
-"""Opaque cursors and tokens: what a later question needs to know, sealed against mix-ups and typing errors."""
+"""Cursors and change tokens: opaque texts that a caller gives back with a later question.
+
+A digest of their content and of the question they belong to tells mix-ups and typing errors.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,11 @@ import base64
 import binascii
 import hashlib
 import json
-from typing import Any
+from typing import Any, NamedTuple
+
+from domain.appointment import current_fold_version
+from domain.errors import InvalidCursor, InvalidToken
+from domain.identifiers import Position
 
 _DIGEST_BYTES = 9
 
@@ -18,7 +25,7 @@ def seal(content: list[Any], *, belongs_to: list[Any]) -> str:
 
 
 def unseal(sealed: str, *, belongs_to: list[Any]) -> list[Any] | None:
-    """The content of a sealed text; None when it is damaged or was sealed for another question."""
+    """Decodes what `seal` made; None when it is damaged or was made for another question."""
     try:
         raw = base64.b64decode(sealed + "=" * (-len(sealed) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -28,6 +35,55 @@ def unseal(sealed: str, *, belongs_to: list[Any]) -> list[Any] | None:
         return None
     content: list[Any] = json.loads(text)
     return content
+
+
+def unseal_cursor(cursor: str, *, belongs_to: list[Any]) -> list[Any]:
+    """The content of a cursor.
+
+    Raises:
+        InvalidCursor: it is damaged, or belongs to another question.
+    """
+    content = unseal(cursor, belongs_to=belongs_to)
+    if content is None:
+        raise InvalidCursor("the cursor does not belong to this question; begin again without it")
+    return content
+
+
+class ChangeToken(NamedTuple):
+    """What a change token says: how far a feed has been read, and of which event store."""
+
+    position: Position
+    epoch: str | None
+
+    def check(self, epoch: str) -> None:
+        """Raises `InvalidToken` unless the token is of the event store's present epoch."""
+        if self.epoch != epoch:
+            raise InvalidToken(
+                "the token is of another event store, or of this one before it was restored; start over without it"
+            )
+
+
+def sealed_token(token: ChangeToken, belongs_to: list[Any]) -> str:
+    """The text of a token, for callers to keep."""
+    return seal([current_fold_version(), *token], belongs_to=belongs_to)
+
+
+def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
+    """The token of a text that a caller kept.
+
+    Raises:
+        InvalidToken: it is damaged, or belongs to another question or another version of the fold.
+    """
+    content = unseal(sealed, belongs_to=belongs_to)
+    if content is None:
+        raise InvalidToken("the token does not belong to this question; start over without it")
+    fold_version, position, *epoch = content  # those made before there were epochs have none
+    if fold_version != current_fold_version():
+        raise InvalidToken(
+            f"the token is of version {fold_version} of the fold, this is version {current_fold_version()}; "
+            "start over without it"
+        )
+    return ChangeToken(Position(position), epoch[0] if epoch else None)
 
 
 def _digest(text: bytes, belongs_to: list[Any]) -> bytes:

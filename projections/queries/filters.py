@@ -1,4 +1,4 @@
-"""What may be asked of a schedule: the filters, their sense, and the cursor from page to page."""
+"""What may be asked of a schedule: checks the filters and turns them into a query for the store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple, TypedDict
 from uuid import UUID
 
-from domain.appointment import Appointment, current_fold_version
+from domain.appointment import Appointment
 from domain.arguments import flag, identifier, member, members, moment, opaque, optional, text, whole_number
 from domain.envelope import AppointmentType, Envelope, Status
-from domain.errors import InvalidCursor, InvalidToken, UsageError
-from domain.identifiers import Position
+from domain.errors import UsageError
 from domain.storage.base import StoredEnvelope
-from projections.queries.cursors import seal, unseal
+from projections.queries.cursors import seal, unseal_cursor
 from projections.rows import Side, milliseconds_of, span_of
 from projections.stores.base import ScheduleQuery, SortKey
 
@@ -42,7 +41,13 @@ class Filters(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A checked question: what the store is asked, and what its cursors belong to."""
+    """The filters of a schedule, checked.
+
+    Attributes:
+        query: the same for the store. It selects one appointment more than `limit`, which tells whether there is
+            another page.
+        belongs_to: what a cursor of another question differs in.
+    """
 
     query: ScheduleQuery
     as_of: datetime | None
@@ -69,6 +74,16 @@ class Question:
         key = self.query.sort_key(span_of(last)[0], last.id)
         return seal([*key, self.query.ends_after, self.query.past_before], belongs_to=self.belongs_to)
 
+    def after(self, cursor: str) -> Question:
+        """The same question for the page that a cursor leads to.
+
+        Raises:
+            InvalidCursor: the cursor is damaged, or belongs to another question.
+        """
+        *key, ends_after, past_before = unseal_cursor(cursor, belongs_to=self.belongs_to)
+        query = replace(self.query, after=SortKey(*key), ends_after=ends_after, past_before=past_before)
+        return replace(self, query=query)
+
 
 def question_of(
     side: Side, owner_id: str | UUID, filters: Filters, *, counterpart_id: str | UUID | None = None
@@ -82,99 +97,81 @@ def question_of(
     """
     owner_id = identifier(f"{side}_id", owner_id)
     limit = limit_of(filters.get("limit"))
-    start, end, given_now, as_of, known_at = (
-        optional(moment, name, filters.get(name)) for name in ("start", "end", "now", "as_of", "known_at")
-    )
-    upcoming, past, include_deleted, desc = (
-        flag(name, filters.get(name, False)) for name in ("upcoming", "past", "include_deleted", "desc")
-    )
-    starts, ends = (None if one is None else milliseconds_of(one) for one in (start, end))
-    if starts is not None and ends is not None and starts > ends:
-        raise UsageError("FROM is after TO", argument="start")
-    if upcoming and past:
-        raise UsageError("no appointment is both upcoming and past", argument="past")
-    now = milliseconds_of(given_now or datetime.now(UTC))
+    as_of, known_at = (optional(moment, name, filters.get(name)) for name in ("as_of", "known_at"))
+    window = _window_of(filters)
     query = ScheduleQuery(
         side=side,
         owner_id=owner_id,
         statuses=optional(_statuses, "status", filters.get("status")),
-        ends_after=max(now, now if starts is None else starts) if upcoming else starts,
-        starts_before=ends,
-        past_before=now if past else None,
+        ends_after=window.ends_after,
+        starts_before=window.end,
+        past_before=window.now if window.past else None,
         appointment_type=optional(_appointment_type, "appointment_type", filters.get("appointment_type")),
         subphase_id=optional(opaque, "subphase_id", filters.get("subphase_id")),
         counterpart_id=optional(identifier, f"{side.other}_id", counterpart_id),
-        include_deleted=include_deleted,
-        descending=desc,
+        include_deleted=flag("include_deleted", filters.get("include_deleted", False)),
+        descending=flag("desc", filters.get("desc", False)),
         limit=None if limit is None else limit + 1,
     )
     belongs_to = [
-        "schedule", side, owner_id, sorted(query.statuses or ()), starts, ends, upcoming, past,
-        query.appointment_type, query.subphase_id, query.counterpart_id, include_deleted, desc,
-        as_of and milliseconds_of(as_of), known_at and milliseconds_of(known_at),
+        "schedule", side, owner_id, sorted(query.statuses or ()), window.start, window.end, window.upcoming,
+        window.past, query.appointment_type, query.subphase_id, query.counterpart_id, query.include_deleted,
+        query.descending, as_of and milliseconds_of(as_of), known_at and milliseconds_of(known_at),
     ]  # fmt: skip
+    question = Question(query, as_of, known_at, limit, belongs_to)
     after = optional(text, "after", filters.get("after"))
-    if after is not None:
-        *key, ends_after, past_before = unseal_cursor(after, belongs_to)
-        query = replace(query, after=SortKey(*key), ends_after=ends_after, past_before=past_before)
-    return Question(query, as_of, known_at, limit, belongs_to)
+    return question if after is None else question.after(after)
+
+
+class _Window(NamedTuple):
+    """The filters of time, in milliseconds since 1970 in UTC."""
+
+    start: int | None
+    end: int | None
+    now: int
+    upcoming: bool
+    past: bool
+
+    @property
+    def ends_after(self) -> int | None:
+        """FROM of the window: `upcoming` is `start=now`, and with a later `start` that one."""
+        if not self.upcoming:
+            return self.start
+        return self.now if self.start is None else max(self.now, self.start)
+
+
+def _window_of(filters: Filters) -> _Window:
+    start, end, now = (
+        None if one is None else milliseconds_of(one)
+        for one in (optional(moment, name, filters.get(name)) for name in ("start", "end", "now"))
+    )
+    upcoming, past = (flag(name, filters.get(name, False)) for name in ("upcoming", "past"))
+    if start is not None and end is not None and start > end:
+        raise UsageError("FROM is after TO", argument="start")
+    if upcoming and past:
+        raise UsageError("no appointment is both upcoming and past", argument="past")
+    return _Window(start, end, milliseconds_of(datetime.now(UTC)) if now is None else now, upcoming, past)
+
+
+def owner_of(talent_id: str | UUID | None, coach_id: str | UUID | None) -> tuple[Side, str | UUID]:
+    """The side and the id of the one whose schedule is asked for.
+
+    Raises:
+        UsageError: neither is given, or both are.
+    """
+    if talent_id is not None and coach_id is None:
+        return Side.TALENT, talent_id
+    if coach_id is not None and talent_id is None:
+        return Side.COACH, coach_id
+    raise UsageError("expected a talent or a coach, one of the two")
 
 
 def limit_of(limit: object) -> int | None:
-    """A limit, which is from 1 to 10,000, or None."""
+    """Checks how many elements a page may have: 1 to 10,000, or None for all."""
     number = optional(whole_number, "limit", limit)
     if number is not None and not 1 <= number <= LIMIT_MAX:
         raise UsageError(f"expected a limit from 1 to {LIMIT_MAX}, found {number}", argument="limit")
     return number
-
-
-def unseal_cursor(cursor: str, belongs_to: list[Any]) -> list[Any]:
-    """The content of a cursor.
-
-    Raises:
-        InvalidCursor: it is damaged, or belongs to another question.
-    """
-    content = unseal(cursor, belongs_to=belongs_to)
-    if content is None:
-        raise InvalidCursor("the cursor does not belong to this question; begin again without it")
-    return content
-
-
-class ChangeToken(NamedTuple):
-    """What a change token says: how far a feed has been read, and of which event store."""
-
-    position: Position
-    epoch: str | None
-
-    def check(self, epoch: str) -> None:
-        """Raises `InvalidToken` unless the token is of the event store's present epoch."""
-        if self.epoch != epoch:
-            raise InvalidToken(
-                "the token is of another event store, or of this one before it was restored; start over without it"
-            )
-
-
-def sealed_token(token: ChangeToken, belongs_to: list[Any]) -> str:
-    """The token as callers keep it."""
-    return seal([current_fold_version(), *token], belongs_to=belongs_to)
-
-
-def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
-    """The token that a caller kept.
-
-    Raises:
-        InvalidToken: it is damaged, or belongs to another question or another version of the fold.
-    """
-    content = unseal(sealed, belongs_to=belongs_to)
-    if content is None:
-        raise InvalidToken("the token does not belong to this question; start over without it")
-    fold_version, position, *epoch = content  # those made before there were epochs have none
-    if fold_version != current_fold_version():
-        raise InvalidToken(
-            f"the token is of version {fold_version} of the fold, this is version {current_fold_version()}; "
-            "start over without it"
-        )
-    return ChangeToken(Position(position), epoch[0] if epoch else None)
 
 
 def _statuses(name: str, value: object) -> frozenset[str]:

@@ -2,32 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from uuid import UUID
 
 from domain.appointment import appointment_of
-from domain.arguments import identifier, optional, text
+from domain.arguments import identifier
 from domain.envelope import Status
-from domain.errors import AppointmentNotFound, InvalidToken, UsageError
-from domain.identifiers import AppointmentId, Position
-from projections.queries.changes import Changes, changes_of
+from domain.errors import AppointmentNotFound
+from domain.identifiers import AppointmentId
+from domain.storage import Database
+from projections.queries.changes import Changes, changes_since
 from projections.queries.conflicts import Conflicts, conflicts_of
 from projections.queries.figures import Figures, figures_of
-from projections.queries.filters import ChangeToken, Filters, question_of, sealed_token, unsealed_token
+from projections.queries.filters import Filters, owner_of, question_of
 from projections.queries.history import History, history_of
-from projections.queries.reading import Reading
+from projections.queries.pages import owners_page, schedule_page, schedule_pages
+from projections.queries.reader import Reader
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, appointment_answer
 from projections.rows import Side, folded_from
 from projections.stores.base import Stamp
 
 
-class Schedules(Reading):
-    """The schedules of one installation, for reading. Nothing is ever created.
+class Schedules:
+    """The schedules of one installation, for reading; `Appointments.schedules` is the one to use.
 
     Every id may be a text or a `UUID`; every time is a datetime with an offset from UTC. An argument of a wrong type
-    is a `TypeError`, one that makes no sense a `UsageError`; both name it.
+    is a `TypeError`, one that makes no sense a `UsageError`; both name it. Nothing is ever created.
     """
+
+    def __init__(self, database: Database) -> None:
+        self._reader = Reader(database)
+        self._store = self._reader.store
 
     def talent(
         self,
@@ -86,9 +92,8 @@ class Schedules(Reading):
             appointment_type=appointment_type, subphase_id=subphase_id, include_deleted=include_deleted, desc=desc,
             as_of=as_of, known_at=known_at, limit=limit, after=after,
         )  # fmt: skip
-        return self._schedule(
-            Side.TALENT, talent_id, filters, counterpart_id=coach_id, at_least=at_least, timeout=timeout
-        )
+        question = question_of(Side.TALENT, talent_id, filters, counterpart_id=coach_id)
+        return schedule_page(self._reader, question, at_least=at_least, timeout=timeout)
 
     def coach(
         self,
@@ -118,9 +123,45 @@ class Schedules(Reading):
             appointment_type=appointment_type, subphase_id=subphase_id, include_deleted=include_deleted, desc=desc,
             as_of=as_of, known_at=known_at, limit=limit, after=after,
         )  # fmt: skip
-        return self._schedule(
-            Side.COACH, coach_id, filters, counterpart_id=talent_id, at_least=at_least, timeout=timeout
-        )
+        question = question_of(Side.COACH, coach_id, filters, counterpart_id=talent_id)
+        return schedule_page(self._reader, question, at_least=at_least, timeout=timeout)
+
+    def pages(
+        self,
+        *,
+        talent_id: str | UUID | None = None,
+        coach_id: str | UUID | None = None,
+        status: str | Iterable[str] | None = None,
+        start: datetime | None = None,
+        end: datetime | None = None,
+        upcoming: bool = False,
+        past: bool = False,
+        now: datetime | None = None,
+        appointment_type: str | None = None,
+        subphase_id: str | UUID | None = None,
+        include_deleted: bool = False,
+        desc: bool = False,
+        as_of: datetime | None = None,
+        known_at: datetime | None = None,
+        limit: int = 100,
+        after: str | None = None,
+        at_least: int | None = None,
+        timeout: float | None = None,
+    ) -> Iterator[Schedule]:
+        """A talent's or a coach's schedule page by page; each page but the first is read when the loop comes to it.
+
+        With both a talent and a coach: the talent's appointments with that coach. Each page is of its own moment:
+        what stays where it is comes once, what is moved between two pages may come twice or not at all.
+        """
+        filters = Filters(
+            status=status, start=start, end=end, upcoming=upcoming, past=past, now=now,
+            appointment_type=appointment_type, subphase_id=subphase_id, include_deleted=include_deleted, desc=desc,
+            as_of=as_of, known_at=known_at, limit=limit, after=after,
+        )  # fmt: skip
+        both = talent_id is not None and coach_id is not None
+        side, owner_id = owner_of(talent_id, None if both else coach_id)
+        question = question_of(side, owner_id, filters, counterpart_id=coach_id if both else None)
+        return schedule_pages(self._reader, question, at_least=at_least, timeout=timeout)
 
     def appointment(
         self, appointment_id: str | UUID, *, at_least: int | None = None, timeout: float | None = None
@@ -131,7 +172,7 @@ class Schedules(Reading):
             AppointmentNotFound: no projected envelope names it.
         """
         found_id = AppointmentId(identifier("appointment_id", appointment_id))
-        stamp, body = self._ask(lambda: self._store.appointment(found_id), at_least, timeout)
+        stamp, body = self._reader.ask(lambda: self._store.appointment(found_id), at_least=at_least, timeout=timeout)
         if body is None:
             raise AppointmentNotFound(found_id)
         return appointment_answer(appointment_of(folded_from(body)), stamp)
@@ -156,24 +197,8 @@ class Schedules(Reading):
             InvalidToken: the token is of another question, of another version of the fold, or was given before the
                 event store was restored; start over without.
         """
-        side, owner_id = _one_owner(talent_id, coach_id)
-        question = question_of(side, owner_id, {"start": start, "end": end})
-        belongs_to = ["changes", *question.belongs_to]
-        since = optional(text, "since", since)
-        token = None if since is None else unsealed_token(since, belongs_to)
-        after = Position(0) if token is None else token.position
-        stamp, changed = self._ask(
-            lambda: self._store.changes(side, question.query.owner_id, after=after), at_least, timeout
-        )
-        if token is not None:
-            token.check(stamp.epoch)
-        if after > stamp.head:
-            raise InvalidToken("the token is ahead of the event store; start over without it")
-        return Changes(
-            changes=changes_of(question.query, changed, is_first=since is None),
-            token=sealed_token(ChangeToken(Position(max(after, stamp.position)), stamp.epoch), belongs_to),
-            stamp=stamp,
-        )  # fmt: skip
+        question = question_of(*owner_of(talent_id, coach_id), {"start": start, "end": end})
+        return changes_since(self._reader, question, since, at_least=at_least, timeout=timeout)
 
     def conflicts(
         self,
@@ -193,16 +218,14 @@ class Schedules(Reading):
         timeout: float | None = None,
     ) -> Conflicts:
         """Which PLANNED appointments of a talent or a coach overlap, among those that `talent`'s filters select."""
-        side, owner_id = _one_owner(talent_id, coach_id)
         filters = Filters(
             status=Status.PLANNED, start=start, end=end, upcoming=upcoming, past=past, now=now,
-            appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of,
-            known_at=known_at,
+            appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of, known_at=known_at,
         )  # fmt: skip
-        schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
-        return Conflicts(
-            conflicts=tuple(conflicts_of(schedule)), as_of=as_of, known_at=known_at, stamp=schedule.stamp
-        )
+        question = question_of(*owner_of(talent_id, coach_id), filters)
+        schedule = schedule_page(self._reader, question, at_least=at_least, timeout=timeout)
+        conflicts = tuple(conflicts_of(schedule))
+        return Conflicts(conflicts=conflicts, as_of=as_of, known_at=known_at, stamp=schedule.stamp)
 
     def figures(
         self,
@@ -223,13 +246,12 @@ class Schedules(Reading):
         timeout: float | None = None,
     ) -> Figures:
         """Counts and hours of a talent's or a coach's appointments, of those that `talent`'s filters select."""
-        side, owner_id = _one_owner(talent_id, coach_id)
         filters = Filters(
             status=status, start=start, end=end, upcoming=upcoming, past=past, now=now,
-            appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of,
-            known_at=known_at,
+            appointment_type=appointment_type, subphase_id=subphase_id, as_of=as_of, known_at=known_at,
         )  # fmt: skip
-        schedule = self._schedule(side, owner_id, filters, at_least=at_least, timeout=timeout)
+        question = question_of(*owner_of(talent_id, coach_id), filters)
+        schedule = schedule_page(self._reader, question, at_least=at_least, timeout=timeout)
         return Figures(**figures_of(schedule), as_of=as_of, known_at=known_at, stamp=schedule.stamp)
 
     def history(self, appointment_id: str | UUID, *, timeout: float | None = None) -> History:
@@ -239,9 +261,7 @@ class Schedules(Reading):
             AppointmentNotFound: no accepted envelope names it.
         """
         found_id = AppointmentId(identifier("appointment_id", appointment_id))
-        with self._within(timeout):
-            self._recorder.check()
-            stream = self._recorder.stream(found_id)
+        stream = self._reader.stream(found_id, timeout=timeout)
         if not stream:
             raise AppointmentNotFound(found_id)
         return history_of(found_id, stream)
@@ -255,7 +275,7 @@ class Schedules(Reading):
         timeout: float | None = None,
     ) -> Owners:
         """The talents who have a schedule, by id, with the number of appointments by status; in pages as `talent`."""
-        return self._owners(Side.TALENT, limit=limit, after=after, at_least=at_least, timeout=timeout)
+        return owners_page(self._reader, Side.TALENT, limit=limit, after=after, at_least=at_least, timeout=timeout)
 
     def coaches(
         self,
@@ -266,22 +286,14 @@ class Schedules(Reading):
         timeout: float | None = None,
     ) -> Owners:
         """The coaches who have a schedule, by id, with the number of appointments by status; in pages as `coach`."""
-        return self._owners(Side.COACH, limit=limit, after=after, at_least=at_least, timeout=timeout)
+        return owners_page(self._reader, Side.COACH, limit=limit, after=after, at_least=at_least, timeout=timeout)
 
     def stamp(self, *, timeout: float | None = None) -> Stamp:
-        """What an answer would be true of now."""
-        stamp, _ = self._ask(lambda: (self._store.stamp(), None), None, timeout)
+        """The position, the lag and the generation of the read models as they are now."""
+        stamp, _ = self._reader.ask(lambda: (self._store.stamp(), None), timeout=timeout)
         return stamp
 
     def count(self, *, timeout: float | None = None) -> int:
         """How many appointments there are."""
-        with self._within(timeout):
+        with self._reader.within(timeout):
             return self._store.appointments_count()
-
-
-def _one_owner(talent_id: str | UUID | None, coach_id: str | UUID | None) -> tuple[Side, str | UUID]:
-    if talent_id is not None and coach_id is None:
-        return Side.TALENT, talent_id
-    if coach_id is not None and talent_id is None:
-        return Side.COACH, coach_id
-    raise UsageError("expected a talent or a coach, one of the two")

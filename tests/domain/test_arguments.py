@@ -39,7 +39,7 @@ def test_every_question_names_its_filters_and_takes_them_by_keyword_only() -> No
     for name in QUESTIONS:
         kinds = {one.kind for one in inspect.signature(getattr(Schedules, name)).parameters.values()}
         assert inspect.Parameter.VAR_KEYWORD not in kinds, name
-    for name in ("talent", "coach", "changes", "conflicts", "figures", "talents", "coaches"):
+    for name in ("talent", "coach", "changes", "conflicts", "figures", "talents", "coaches", "pages"):
         positional = [
             one.name
             for one in inspect.signature(getattr(Schedules, name)).parameters.values()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import InvalidCursor, UsageError
+from domain.errors import InvalidCursor, ReadModelBehind, UsageError
 from projections import Schedule
 from projections.queries.filters import Filters
 from tests.conftest import Place
@@ -165,3 +166,48 @@ def test_a_cursor_with_any_letter_changed_is_refused_or_means_the_same(memory_pl
                 schedules.talent("talent-1", after=changed)
     with pytest.raises(InvalidCursor):
         schedules.talent("talent-1", after=cursor[:-2])
+
+
+def test_a_loop_over_the_pages_of_a_schedule_sees_every_appointment_once_and_in_order(place: Place) -> None:
+    schedules = project(place, *DAY)
+    for filters in ({}, {"desc": True}, {"upcoming": True, "now": at(9)}, {"as_of": datetime.now(UTC)}):
+        whole = schedules.talent("talent-1", **filters)
+        for limit in (1, 3, len(DAY), 10_000):
+            pages = list(schedules.pages(talent_id="talent-1", limit=limit, **filters))
+            assert [one for page in pages for one in page] == list(whole)
+            assert [len(page) for page in pages[:-1]] == [limit] * (len(pages) - 1)
+            assert pages[-1].next is None
+    assert [len(page) for page in schedules.pages(coach_id="nobody")] == [0]
+
+
+def test_pages_of_a_talent_and_a_coach_hold_what_both_share(place: Place) -> None:
+    schedules = project(
+        place, *(envelope(one, id=f"a-{one}", coachId=f"coach-{one % 2}") for one in range(1, 7)), envelope(9, id="b")
+    )
+    shared = [page.appointments for page in schedules.pages(talent_id="talent-1", coach_id="coach-1", limit=2)]
+    assert [one for page in shared for one in page] == list(schedules.talent("talent-1", coach_id="coach-1"))
+    assert len(shared) == 2
+
+
+def test_what_stays_where_it_is_comes_once_while_others_move_between_the_pages(place: Place) -> None:
+    schedules = project(place, *(envelope(one, id=f"a-{one}", startDate=text(one)) for one in range(1, 9)))
+    pages = schedules.pages(talent_id="talent-1", limit=2)
+    assert [one.id for one in next(pages)] == ["a-1", "a-2"]
+    project(
+        place,
+        envelope(20, id="a-1", startDate=text(23)),  # seen, and comes again
+        envelope(21, id="a-8", startDate=text(0)),  # not seen, and is now before what was
+        envelope(22, id="a-3", talentId="talent-2"),  # leaves
+        envelope(23, id="new", startDate=text(4.5)),
+    )
+    seen = [one.id for page in pages for one in page]
+    assert seen == ["a-4", "new", "a-5", "a-6", "a-7", "a-1"]
+
+
+def test_pages_check_their_filters_before_the_loop_begins(place: Place) -> None:
+    schedules = project(place, *DAY)
+    for wrong in ({}, {"talent_id": "t", "limit": 0}, {"talent_id": "t", "upcoming": True, "past": True}):
+        with pytest.raises(UsageError):
+            schedules.pages(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(ReadModelBehind):
+        schedules.pages(talent_id="talent-1", at_least=99, timeout=0)

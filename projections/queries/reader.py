@@ -1,0 +1,73 @@
+"""Asks the read models: waits for the position that a caller needs, within a time limit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from threading import Event
+from typing import Final, TypeVar
+
+from domain.arguments import optional, seconds, whole_number
+from domain.errors import ReadModelBehind
+from domain.identifiers import AppointmentId
+from domain.storage import Database, recorder_of
+from domain.storage.base import StoredEnvelope
+from domain.storage.time_limit import TimeLimit, time_limit
+from projections.projector import check_fold_version
+from projections.stores import store_of
+from projections.stores.base import Stamp
+
+_Found = TypeVar("_Found")
+
+
+class Reader:
+    """The read models of an installation, for asking only: nothing is ever created or changed.
+
+    Attributes:
+        store: the adapter that answers.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self.store: Final = store_of(database)
+        self._recorder = recorder_of(database)
+        self._timeout_seconds = database.timeout_seconds
+
+    def ask(
+        self, question: Callable[[], tuple[Stamp, _Found]], *, at_least: int | None = None, timeout: float | None
+    ) -> tuple[Stamp, _Found]:
+        """What the store answers, once it has reached a position; the wait counts for the timeout.
+
+        Raises:
+            ReadModelBehind: the position was not reached in time.
+            VersionMismatch: the read models were made by another version of the fold.
+        """
+        at_least = optional(whole_number, "at_least", at_least)
+        with self.within(timeout) as limit:
+            if at_least is not None:
+                self._wait_for(at_least, limit)
+            stamp, found = question()
+        check_fold_version(stamp.fold_version)
+        return stamp, found
+
+    def stream(self, appointment_id: AppointmentId, *, timeout: float | None) -> list[StoredEnvelope]:
+        """The stored envelopes of one appointment, by event id."""
+        with self.within(timeout):
+            self._recorder.check()
+            return self._recorder.stream(appointment_id)
+
+    def within(self, timeout: float | None) -> AbstractContextManager[TimeLimit]:
+        """Limits what is asked in the block to so many seconds, or to the database's default."""
+        return time_limit(self._timeout_seconds if timeout is None else seconds("timeout", timeout))
+
+    def _wait_for(self, at_least: int, limit: TimeLimit) -> None:
+        if self.store.stamp().position >= at_least:
+            return
+        never = Event()
+        with self.store.waiter() as wait:
+            while (stamp := self.store.stamp()).position < at_least:
+                check_fold_version(stamp.fold_version)
+                left = limit.deadline - time.monotonic()
+                if left <= 0:
+                    raise ReadModelBehind(at_least, stamp.position, limit.seconds, head=stamp.head)
+                wait(never, left)
