@@ -1,4 +1,12 @@
-"""What we know now: the projector, the read models of talents and coaches, and the questions to ask them."""
+"""What we know now: the schedules of talents and coaches, projected from what happened.
+
+appointments   `Appointments`, the object to open
+projector      reads envelopes in batches, folds them and writes rows      rows  the rows of an appointment
+queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
+rebuilding/    makes the next generation of the read models and compares it with history
+stores/        the tables of the read models: memory, SQLite, PostgreSQL
+cli/           the command line                                            web/  the HTTP service
+"""
 
 from projections.appointments import Appointments, InstallationStatus
 from projections.projector import Projector
