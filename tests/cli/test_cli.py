@@ -55,7 +55,7 @@ HISTORY = [
 
 @pytest.fixture
 def document(ask: Ask) -> Callable[..., Any]:
-    """The one JSON document of a command that is done without a complaint."""
+    """Returns the JSON document of a command that succeeds and prints nothing on standard error."""
 
     def document(*arguments: str) -> Any:
         status, out, complaints = ask(*arguments, "--json")
@@ -74,7 +74,7 @@ def filled(durable_place: Place) -> Place:
 
 @pytest.fixture
 def stdin(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Callable[[bytes], None]]:
-    """Gives the command something to read."""
+    """Sets the standard input of commands."""
     with ExitStack() as stack:
 
         def give(content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Whatever is typed or fed in: one line that says what is wrong, and the data as it was."""
+"""Bad arguments and bad input: one line says what is wrong, and the data stays unchanged."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def ask(ask: Ask, durable_place: Place) -> Ask:
 
 @pytest.fixture
 def refusal(ask: Ask, durable_place: Place) -> Iterator[Callable[..., str]]:
-    """The one line with which a command is refused; in the end everything is as it was."""
+    """Returns the one line with which a command is refused, after checking that no data was changed."""
 
     def refusal(*arguments: str, status: int = 2) -> str:
         found, out, complaint = ask(*arguments)
@@ -64,7 +64,7 @@ def refusal(ask: Ask, durable_place: Place) -> Iterator[Callable[..., str]]:
 
 
 def counts(out: str) -> tuple[int, int, int]:
-    """What was read, appended and quarantined."""
+    """Returns how many items were read, appended and quarantined."""
     report = json.loads(out)
     return report["read"], report["appended"], report["quarantined"]
 

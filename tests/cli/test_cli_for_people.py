@@ -1,4 +1,4 @@
-"""The command line as people meet it: in a terminal, in pipes, in their language, and when they press Ctrl-C."""
+"""The command line for people: in a terminal, in pipes, in other encodings, and on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ QUESTIONS = (
 
 
 def environment(**changes: str) -> dict[str, str]:
-    """This environment without what says how a terminal is to be used."""
+    """Returns the environment without the variables that configure a terminal."""
     left_out = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "LC_ALL", "LANG", "PYTHONIOENCODING", "PYTHONUTF8")
     kept = {name: value for name, value in os.environ.items() if name not in left_out}
     return {**kept, "TERM": "xterm-256color", "PYTHONUTF8": "1", **changes}
@@ -72,7 +72,7 @@ def commands(*lines: str, place: Place | None = None) -> list[str]:
 
 
 def on_terminal(command: list[str], *, columns: int = 80, output: int | None = None) -> tuple[int, str]:
-    """The exit status of a process, and what its terminal was sent: all it wrote, less what went to `output`."""
+    """Returns the exit status of a process and what it wrote to its terminal, so without what went to `output`."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     written = theirs if output is None else output
@@ -84,7 +84,7 @@ def on_terminal(command: list[str], *, columns: int = 80, output: int | None = N
 
 
 def read_some(terminal: int) -> bytes:
-    """Some output of a terminal; nothing when its last process has ended, which Linux tells by an error."""
+    """Reads from a terminal; returns nothing when its last process has ended, which Linux reports as an error."""
     try:
         return os.read(terminal, 65_536)
     except OSError:
@@ -92,7 +92,7 @@ def read_some(terminal: int) -> bytes:
 
 
 def in_a_pipe(*lines: str, place: Place, **changes: str) -> tuple[int, bytes, bytes]:
-    """The exit status, the output and the complaints of commands without any terminal."""
+    """Returns the exit status, standard output and standard error of commands run without a terminal."""
     command = commands(*lines, place=place)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, env=environment(**changes))  # noqa: PLW1510
     return done.returncode, done.stdout, done.stderr

@@ -1,4 +1,4 @@
-"""What a terminal shows at every width: zones are named, and ids and reasons can be copied whole."""
+"""The layout at every width: time zones are named, and ids and reasons are never broken by a line end."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def lived(sqlite_place: Place) -> Place:
 
 @pytest.fixture
 def shown(lived: Place, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """What a command prints at a width."""
+    """Returns what a command prints at a width."""
 
     def shown(width: int, *arguments: str) -> str:
         monkeypatch.setenv("COLUMNS", str(width))

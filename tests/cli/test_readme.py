@@ -34,7 +34,7 @@ def commands_of(block: str) -> list[str]:
 
 
 def run(command: str, folder: Path) -> str:
-    """What a reader sees after typing a command: its output, then its complaints."""
+    """Runs a command; returns its standard output followed by its standard error."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("APPOINTMENTS_", "PG"))},
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
@@ -51,7 +51,7 @@ def run(command: str, folder: Path) -> str:
 
 
 def transcript(folder: Path, text: str) -> str:
-    """The README with what its commands print now."""
+    """Returns the README with the present output of its commands."""
     (folder / EXAMPLE).parent.mkdir(parents=True)
     shutil.copy(ROOT / EXAMPLE, folder / EXAMPLE)
     return CONSOLE.sub(

@@ -1,4 +1,4 @@
-"""The sample: deterministic, lazy, in the contract's shape, and with everything that can happen to an appointment."""
+"""The sample: deterministic, lazy, valid by the contract, and with everything that can happen to an appointment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files from Python: everything that `ingest` reads, by path or as an open file, in bounded memory."""
+"""Appending files from Python: by path or as an open file, in every format of `ingest`, in bounded memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fold: one appointment out of its envelopes, whatever the order and the repetition of their arrival."""
+"""The fold: an appointment from its envelopes, in whatever order and however often they arrive."""
 
 from __future__ import annotations
 

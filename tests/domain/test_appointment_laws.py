@@ -1,4 +1,4 @@
-"""The law: the read model is a pure function of the set of accepted envelopes. Held for random histories."""
+"""Property tests of the fold: an appointment is a pure function of the set of its accepted envelopes."""
 
 from __future__ import annotations
 

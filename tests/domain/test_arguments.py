@@ -1,4 +1,4 @@
-"""What a caller may give: real keywords, ids as text or UUID, and a clear word for everything of a wrong type."""
+"""The arguments of public methods: keywords, ids as text or UUID, and clear errors for wrong types and values."""
 
 from __future__ import annotations
 

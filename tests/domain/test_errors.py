@@ -1,4 +1,4 @@
-"""Errors carry their facts as attributes, and keep them from process to process."""
+"""Errors have their details as attributes, also after pickling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contract of the event store, on every backend: append once, keep what came, read after a position."""
+"""The event store, on every backend: appends each envelope once, keeps it as received, reads after a position."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def endless() -> Iterator[dict[str, Any]]:
     return (envelope(event_id) for event_id in count(1))
 
 
-# What comes is kept as it came.
+# Envelopes are kept as received.
 
 
 def test_a_stream_is_in_the_publishers_order_whatever_the_order_of_arrival(place: Place) -> None:

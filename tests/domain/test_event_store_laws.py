@@ -1,4 +1,4 @@
-"""The law of the event store, for any order, repetition and batching: one outcome for each item, the first wins."""
+"""Property tests of the event store: in any order, repetition and batching each item has one outcome."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Delivery = tuple[int, str, str, bool] | bytes
 
 
 def as_sent(delivery: Delivery, first_id: int) -> bytes | dict[str, Any]:
-    """A delivery as bytes; of one that comes again in other words, as an object with other keys around it."""
+    """Returns a delivery as bytes, or as an object with other fields around the same `eventData`."""
     if isinstance(delivery, bytes):
         return delivery
     event_id, title, appointment_id, in_other_words = delivery
@@ -33,7 +33,7 @@ def as_sent(delivery: Delivery, first_id: int) -> bytes | dict[str, Any]:
 
 
 def expected(deliveries: list[Delivery]) -> tuple[dict[int, tuple[str, str]], tuple[int, int, int, int]]:
-    """What must be stored, and how many are appended, duplicates, ignored and quarantined."""
+    """Returns what must be stored, and the expected numbers of each outcome."""
     first: dict[int, tuple[str, str]] = {}
     duplicates = ignored = quarantined = 0
     for delivery in deliveries:

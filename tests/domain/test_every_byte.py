@@ -1,4 +1,4 @@
-"""Any input at all: each item is appended, known already, ignored, or kept as it came, and nothing else happens."""
+"""Property tests of any input: each item is appended, a duplicate, ignored or quarantined as received."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Input made to do harm: it stays data, costs a bounded amount of memory, and is refused in clear words."""
+"""Hostile input: it stays data, costs bounded memory, and is refused with a clear message."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 @pytest.fixture
 def ingested(ask: Ask, tmp_path: Path) -> Callable[..., tuple[dict[str, int], str]]:
-    """What ingesting a file reports, and what it complains of."""
+    """Returns the report of ingesting a file, and what it prints on standard error."""
 
     def ingested(content: bytes, *options: str, name: str = "input.jsonl") -> tuple[dict[str, int], str]:
         path = tmp_path / name
@@ -206,7 +206,7 @@ def test_a_file_that_grows_while_it_is_read_is_read_to_where_it_then_ends(
 
 
 def hostile_installation(place: Place, tmp_path: Path) -> list[str]:
-    """An installation whose every text is hostile, and the commands that show them."""
+    """An installation in which every text is hostile, and the commands that print these texts."""
     fields = {"talentId": f"t{HOSTILE}", "coachId": f"c{HOSTILE}", "title": HOSTILE, "description": HOSTILE}
     lines = [
         as_json(envelope(1, id=f"a{HOSTILE}", subphaseId=HOSTILE, **fields)),
@@ -243,7 +243,7 @@ MISUSES = [
 
 
 def obeyed(written: str) -> list[str]:
-    """The characters in an output that a terminal would obey, less the colours of our own."""
+    """Returns the control characters of an output, without our own colours."""
     return [*CONTROLS.findall(COLOURS.sub("", written)), *(one for one in DIRECTIONS if one in written)]
 
 

@@ -1,4 +1,4 @@
-"""The input: every format in any cut gives the same items, and no byte gets lost."""
+"""Reading input: every format, cut into chunks anywhere, gives the same items, and no byte is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where an installation is: the forms of a database URL, the environment, and nothing secret in a message."""
+"""Database URLs and the environment variables; no secret is in a message."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The quarantine for people: what is shown, what comes back, what a retry and a discard do."""
+"""The commands of the quarantine: list, show, retry and discard."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.damage import damage_stored
 
 @pytest.fixture
 def ask(durable_place: Place, capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., tuple[int, bytes, str]]:
-    """Runs one command here; gives its status, its output and its complaints."""
+    """Runs one command; returns its exit status, standard output and standard error."""
 
     def ask(*arguments: str) -> tuple[int, bytes, str]:
         status = run([*arguments, *durable_place.arguments])

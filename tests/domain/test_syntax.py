@@ -1,4 +1,4 @@
-"""Where a text stops being JSON: at one place, whatever the version of Python, and never where JSON is right."""
+"""The first syntax error of JSON: its place is the same on every version of Python, and valid JSON has none."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_a_text_that_grows_has_the_same_first_mistake_as_when_it_comes_at_once(t
 
 
 def calls_of(work: Callable[[], object]) -> int:
-    """How many Python functions are called; it grows with the work, and not with how busy the machine is."""
+    """Returns the number of Python function calls: a measure of work that does not depend on a busy machine."""
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:
@@ -124,7 +124,7 @@ def calls_of(work: Callable[[], object]) -> int:
 
 
 def hostile(size: int) -> bytes:
-    """An object over several lines whose signs must be looked at one by one, broken at its end."""
+    """Returns an object over several lines that takes many steps to scan and has a syntax error at its end."""
     return b'{\n"a": [' + b"[],\n" * (size // 4) + b"}"
 
 
