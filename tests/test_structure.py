@@ -135,6 +135,11 @@ def _overrides(member: ast.FunctionDef) -> bool:
     return any(isinstance(decorator, ast.Name) and decorator.id == "override" for decorator in member.decorator_list)
 
 
+def test_no_file_of_the_source_is_longer_than_three_hundred_lines() -> None:
+    lines = {module: len(path.read_text(encoding="utf-8").splitlines()) for module, path in SOURCES.items()}
+    assert not {module: count for module, count in lines.items() if count > 300}
+
+
 def test_the_version_of_the_fold_is_kept_in_one_place() -> None:
     copies = [
         module

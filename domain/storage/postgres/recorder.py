@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from importlib import resources
@@ -10,16 +10,15 @@ from threading import Event
 from typing import Any, Final, cast
 
 from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastore
-from psycopg import Connection, Cursor
+from psycopg import Connection
 from psycopg.rows import DictRow, dict_row, tuple_row
 from typing_extensions import override
 
-from domain.envelope import Envelope, RefusalCode
+from domain.envelope import RefusalCode
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
-    AppendTransaction,
     QuarantinedItem,
     Recorder,
     Refused,
@@ -28,7 +27,8 @@ from domain.storage.base import (
     check_tables_version,
     with_arrivals,
 )
-from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
+from domain.storage.postgres.append import STORED, PostgresAppend, lock_and_notify
+from domain.storage.postgres.database import PostgresDatabase, Row
 
 _FOLDER: Final = resources.files("domain.storage.postgres")
 EVENT_STORE_SQL: Final = (_FOLDER / "event_store.sql").read_text("utf-8")
@@ -70,21 +70,6 @@ _ARRIVAL_AFTER: Final = """
     LIMIT 1
 """
 
-_LOCK: Final = """
-    SET LOCAL lock_timeout = '{seconds}s';
-    LOCK TABLE {schema}.stored_events IN EXCLUSIVE MODE;
-    NOTIFY "{channel}"
-"""
-
-_STORED: Final = """
-    SELECT notification_id, originator_version, originator_id, topic, state
-    FROM {schema}.stored_events
-    WHERE originator_version = ANY(%(event_ids)b::bigint[])
-"""
-
-_COPY: Final = """
-    COPY {schema}.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)
-"""
 
 _SELECT_QUARANTINED: Final = """
     SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
@@ -99,46 +84,6 @@ _SELECT_QUARANTINE_PAGE: Final = """
     ORDER BY number
     LIMIT 100
 """
-
-_QUARANTINE: Final = """
-    INSERT INTO {schema}.quarantine AS item
-        (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
-    VALUES (
-        %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s, %(sha256)s,
-        %(event_id)s, %(appointment_id)s, 1
-    )
-    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + 1
-"""
-
-_DELETE_QUARANTINED: Final = """
-    DELETE FROM {schema}.quarantine WHERE number = %(number)s RETURNING count
-"""
-
-_REPLACE_QUARANTINED: Final = """
-    INSERT INTO {schema}.quarantine AS item
-        (number, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
-    OVERRIDING SYSTEM VALUE
-    VALUES (
-        %(number)s, %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s,
-        %(sha256)s, %(event_id)s, %(appointment_id)s, %(count)s
-    )
-    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + excluded.count
-"""
-
-
-def lock_and_notify(cursor: Cursor[Row], database: PostgresDatabase, channel: str) -> None:
-    """Keeps every other append out until this one commits, so that no reader can overtake it; then wakes readers."""
-    cursor.execute(database.statement(_LOCK, seconds=LOCK_SECONDS_MAX, channel=channel), binary=False)
-
-
-def copy_events(
-    cursor: Cursor[Row], database: PostgresDatabase, events: Sequence[tuple[str, int, str, bytes]]
-) -> None:
-    """Inserts events in their order; the table's sequence gives the positions."""
-    with cursor.copy(database.statement(_COPY)) as copy:
-        copy.set_types(("text", "int8", "text", "bytea"))
-        for event in events:
-            copy.write_row(event)
 
 
 def reading(
@@ -177,10 +122,10 @@ class PostgresRecorder(Recorder):
 
     @override
     @contextmanager
-    def appending(self) -> Iterator[_PostgresAppend]:
+    def appending(self) -> Iterator[PostgresAppend]:
         with self._database.writing() as cursor:
             lock_and_notify(cursor, self._database, self._channel)
-            yield _PostgresAppend(self._database, cursor)
+            yield PostgresAppend(self._database, cursor)
 
     @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
@@ -193,7 +138,7 @@ class PostgresRecorder(Recorder):
 
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
-        rows = self._fetch(_STORED, {"event_ids": [event_id]})
+        rows = self._fetch(STORED, {"event_ids": [event_id]})
         return StoredEnvelope(*rows[0]) if rows else None
 
     @override
@@ -263,39 +208,6 @@ class _LibraryDatastore(PostgresDatastore):
                 yield lent
             finally:
                 connection.row_factory = tuple_row
-
-
-class _PostgresAppend(AppendTransaction):
-    def __init__(self, database: PostgresDatabase, cursor: Cursor[Row]) -> None:
-        self._database = database
-        self._cursor = cursor
-
-    @override
-    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
-        self._cursor.execute(self._database.statement(_STORED), {"event_ids": list(event_ids)})
-        return {row[1]: StoredEnvelope(*row) for row in self._cursor}
-
-    @override
-    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
-        if envelopes:
-            events = [(one.snapshot.id, one.event_id, topic, one.text) for one in envelopes]
-            copy_events(self._cursor, self._database, events)
-
-    @override
-    def quarantine(self, refused: Sequence[Refused]) -> None:
-        if refused:
-            self._cursor.executemany(self._database.statement(_QUARANTINE), [_quarantine_row(one) for one in refused])
-
-    @override
-    def replace(self, number: int, refused: Refused | None) -> None:
-        row = self._cursor.execute(self._database.statement(_DELETE_QUARANTINED), {"number": number}).fetchone()
-        if row is not None and refused is not None:
-            parameters = {**_quarantine_row(refused), "number": number, "count": row[0]}
-            self._cursor.execute(self._database.statement(_REPLACE_QUARANTINED), parameters)
-
-
-def _quarantine_row(refused: Refused) -> dict[str, Any]:
-    return {name: getattr(refused, name) for name in Refused.__slots__}
 
 
 def _quarantined_item(row: Row) -> QuarantinedItem:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib import resources
@@ -13,25 +12,37 @@ from typing import Any, Final
 
 from typing_extensions import override
 
-from domain.envelope import Envelope, RefusalCode
+from domain.envelope import RefusalCode
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
-    AppendTransaction,
     QuarantinedItem,
     Recorder,
     Refused,
     StoredEnvelope,
-    arrival_now,
     arrival_of,
     check_tables_version,
     with_arrivals,
 )
+from domain.storage.sqlite.append import SQLiteAppend
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file, run_script
 
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
 
+_QUARANTINE_PAGE: Final = """
+    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
+    FROM quarantine
+    WHERE number > ?
+    ORDER BY number
+    LIMIT 100
+"""
+
+_QUARANTINED_ITEM: Final = """
+    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
+    FROM quarantine
+    WHERE number = ?
+"""
 
 # SQLite adds no column whose default is a time, so the table is made anew. The rows keep their positions, and their
 # times of arrival stay unknown.
@@ -104,9 +115,9 @@ class SQLiteRecorder(Recorder):
 
     @override
     @contextmanager
-    def appending(self) -> Iterator[_SQLiteAppend]:
+    def appending(self) -> Iterator[SQLiteAppend]:
         with self._database.writing() as cursor:
-            yield _SQLiteAppend(cursor)
+            yield SQLiteAppend(cursor)
 
     @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
@@ -130,7 +141,7 @@ class SQLiteRecorder(Recorder):
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
         with self._database.reading() as cursor:
-            return _SQLiteAppend(cursor).stored([event_id]).get(event_id)
+            return SQLiteAppend(cursor).stored([event_id]).get(event_id)
 
     @override
     def head(self) -> Position:
@@ -154,7 +165,7 @@ class SQLiteRecorder(Recorder):
         number = 0
         while True:
             with self._database.reading() as cursor:
-                cursor.execute(_SELECT_QUARANTINE + "WHERE number > ? ORDER BY number LIMIT 100", (number,))
+                cursor.execute(_QUARANTINE_PAGE, (number,))
                 page = [_quarantined_item(row) for row in cursor]
             if not page:
                 return
@@ -164,7 +175,7 @@ class SQLiteRecorder(Recorder):
     @override
     def quarantined_item(self, number: int) -> QuarantinedItem | None:
         with self._database.reading() as cursor:
-            row = cursor.execute(_SELECT_QUARANTINE + "WHERE number = ?", (number,)).fetchone()
+            row = cursor.execute(_QUARANTINED_ITEM, (number,)).fetchone()
         return None if row is None else _quarantined_item(row)
 
     @override
@@ -185,83 +196,6 @@ class SQLiteRecorder(Recorder):
         except NotInstalled:
             return None
         return int(row[0]) if row else None
-
-
-class _SQLiteAppend(AppendTransaction):
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
-        self._cursor = cursor
-
-    @override
-    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
-        self._cursor.execute(
-            """
-            SELECT rowid, originator_version, originator_id, topic, state
-            FROM stored_events
-            WHERE originator_version IN (SELECT value FROM json_each(:event_ids))
-            """,
-            {"event_ids": json.dumps(event_ids)},
-        )
-        return {row[1]: StoredEnvelope(*row) for row in self._cursor}
-
-    @override
-    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
-        arrived_at = arrival_now().isoformat(timespec="milliseconds")  # one of the whole batch, not of each row
-        self._cursor.executemany(
-            """
-            INSERT INTO stored_events (originator_id, originator_version, topic, state, arrived_at)
-            VALUES (?, ?, ?, ?, ?)
-            """,
-            [(envelope.snapshot.id, envelope.event_id, topic, envelope.text, arrived_at) for envelope in envelopes],
-        )
-
-    @override
-    def quarantine(self, refused: Sequence[Refused]) -> None:
-        self._cursor.executemany(
-            """
-            INSERT INTO quarantine
-                (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-            ON CONFLICT (sha256, code) DO UPDATE SET count = count + 1
-            """,
-            [_quarantine_row(one) for one in refused],
-        )
-
-    @override
-    def replace(self, number: int, refused: Refused | None) -> None:
-        row = self._cursor.execute("SELECT count FROM quarantine WHERE number = ?", (number,)).fetchone()
-        self._cursor.execute("DELETE FROM quarantine WHERE number = ?", (number,))
-        if row is not None and refused is not None:
-            self._cursor.execute(
-                """
-                INSERT INTO quarantine
-                    (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id,
-                     count, number)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (sha256, code) DO UPDATE SET count = count + excluded.count
-                """,
-                (*_quarantine_row(refused), row[0], number),
-            )
-
-
-_SELECT_QUARANTINE: Final = """
-    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
-    FROM quarantine
-"""
-
-
-def _quarantine_row(refused: Refused) -> tuple[Any, ...]:
-    return (
-        refused.code,
-        refused.reason,
-        refused.source,
-        refused.line,
-        refused.received_at.isoformat(),
-        refused.content,
-        refused.length,
-        refused.sha256,
-        refused.event_id,
-        refused.appointment_id,
-    )
 
 
 def _quarantined_item(row: tuple[Any, ...]) -> QuarantinedItem:

@@ -1,0 +1,105 @@
+"""One atomic append on PostgreSQL, under the lock that keeps the order of events."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from psycopg import Cursor
+from typing_extensions import override
+
+from domain.envelope import Envelope
+from domain.identifiers import EventId
+from domain.storage.base import AppendTransaction, Refused, StoredEnvelope
+from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
+
+_LOCK: Final = """
+    SET LOCAL lock_timeout = '{seconds}s';
+    LOCK TABLE {schema}.stored_events IN EXCLUSIVE MODE;
+    NOTIFY "{channel}"
+"""
+
+STORED: Final = """
+    SELECT notification_id, originator_version, originator_id, topic, state
+    FROM {schema}.stored_events
+    WHERE originator_version = ANY(%(event_ids)b::bigint[])
+"""
+
+_COPY: Final = """
+    COPY {schema}.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)
+"""
+
+_QUARANTINE: Final = """
+    INSERT INTO {schema}.quarantine AS item
+        (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
+    VALUES (
+        %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s, %(sha256)s,
+        %(event_id)s, %(appointment_id)s, 1
+    )
+    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + 1
+"""
+
+_DELETE_QUARANTINED: Final = """
+    DELETE FROM {schema}.quarantine WHERE number = %(number)s RETURNING count
+"""
+
+_REPLACE_QUARANTINED: Final = """
+    INSERT INTO {schema}.quarantine AS item
+        (number, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
+    OVERRIDING SYSTEM VALUE
+    VALUES (
+        %(number)s, %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s,
+        %(sha256)s, %(event_id)s, %(appointment_id)s, %(count)s
+    )
+    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + excluded.count
+"""
+
+
+def lock_and_notify(cursor: Cursor[Row], database: PostgresDatabase, channel: str) -> None:
+    """Keeps every other append out until this one commits, so that no reader can overtake it; then wakes readers."""
+    cursor.execute(database.statement(_LOCK, seconds=LOCK_SECONDS_MAX, channel=channel), binary=False)
+
+
+def copy_events(
+    cursor: Cursor[Row], database: PostgresDatabase, events: Sequence[tuple[str, int, str, bytes]]
+) -> None:
+    """Inserts events in their order; the table's sequence gives the positions."""
+    with cursor.copy(database.statement(_COPY)) as copy:
+        copy.set_types(("text", "int8", "text", "bytea"))
+        for event in events:
+            copy.write_row(event)
+
+
+class PostgresAppend(AppendTransaction):
+    """An append through a cursor in a transaction that has the lock."""
+
+    def __init__(self, database: PostgresDatabase, cursor: Cursor[Row]) -> None:
+        self._database = database
+        self._cursor = cursor
+
+    @override
+    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
+        self._cursor.execute(self._database.statement(STORED), {"event_ids": list(event_ids)})
+        return {row[1]: StoredEnvelope(*row) for row in self._cursor}
+
+    @override
+    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
+        if envelopes:
+            events = [(one.snapshot.id, one.event_id, topic, one.text) for one in envelopes]
+            copy_events(self._cursor, self._database, events)
+
+    @override
+    def quarantine(self, refused: Sequence[Refused]) -> None:
+        if refused:
+            self._cursor.executemany(self._database.statement(_QUARANTINE), [_quarantine_row(one) for one in refused])
+
+    @override
+    def replace(self, number: int, refused: Refused | None) -> None:
+        row = self._cursor.execute(self._database.statement(_DELETE_QUARANTINED), {"number": number}).fetchone()
+        if row is not None and refused is not None:
+            parameters = {**_quarantine_row(refused), "number": number, "count": row[0]}
+            self._cursor.execute(self._database.statement(_REPLACE_QUARANTINED), parameters)
+
+
+def _quarantine_row(refused: Refused) -> dict[str, Any]:
+    return {name: getattr(refused, name) for name in Refused.__slots__}
