@@ -71,7 +71,10 @@ class AppendReport:
 
 
 class EventStore:
-    """The envelopes of all appointments in the order of their arrival. The first append creates missing tables."""
+    """The envelopes of all appointments in the order of their arrival. The first append creates missing tables.
+
+    `Appointments.events` is the one to use.
+    """
 
     def __init__(self, database: Database) -> None:
         self._recorder = recorder_of(database)

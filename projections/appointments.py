@@ -123,11 +123,15 @@ class Appointments:
         self._database.close()
 
     def install(self) -> None:
-        """Creates the tables that are missing; harmless when none is.
+        """Creates the tables that are missing and upgrades those of an older version, as `appointments init` does.
+
+        Harmless when nothing is to do. A first append or projection creates missing tables by itself, but upgrades
+        none.
 
         Raises:
             StorageError: the database cannot be used, or the role may not create tables.
         """
+        self.projector.migrate()
         self.projector.install()
 
     def status(self) -> InstallationStatus:

@@ -1,4 +1,7 @@
-"""The projector: reads a batch of envelopes, folds them, writes rows and position in one transaction; repeats."""
+"""The projector: keeps the read models up to date with the event store.
+
+It takes the envelopes in batches: reads one, folds it, and writes rows and position in one transaction.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ class Projector:
         self._installed = False
 
     def install(self) -> None:
-        """Creates what is missing, unless everything is there."""
+        """Creates the tables that are missing; harmless when none is."""
         if not self._installed:
             self._events.install()
             try:
@@ -64,7 +67,7 @@ class Projector:
             self._installed = True
 
     def migrate(self) -> None:
-        """Brings an installation with older tables to this code's; harmless where there is none, or none older."""
+        """Upgrades the tables of an older version in one transaction; harmless where there are none."""
         try:
             self._events.recorder.check()
             self._store.catalogue()
@@ -80,10 +83,14 @@ class Projector:
         progress: Callable[[Position, Position], None] | None = None,
         stop: Event | None = None,
     ) -> Position:
-        """Projects up to the head as it is now (or up to a position) and returns the position reached.
+        """Projects every envelope that is stored when this is called, and returns the position reached.
 
-        `progress` is told the position reached and the one to reach, after every batch. Ends after a batch
-        when `stop` is set.
+        Creates the tables first where they are missing.
+
+        Args:
+            upto: the position to end at instead.
+            progress: told the position reached and the one to reach, after every batch.
+            stop: ends it after the batch under way when set.
 
         Raises:
             PoisonEvent: a stored event cannot be folded; everything before it is projected.
@@ -197,7 +204,7 @@ class _EitherEvent(Event):
 
 
 def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:
-    """The rows that a batch changes."""
+    """Folds a batch into what the read models hold of its appointments, and returns the rows to write."""
     changes: dict[AppointmentId, list[StoredEnvelope]] = {}
     for stored in batch:
         changes.setdefault(stored.appointment_id, []).append(stored)
@@ -210,7 +217,7 @@ def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:
 
 
 def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
-    """The rows of whole streams, and the number of their envelopes."""
+    """Folds whole streams, one after the other, into rows; returns them with the number of envelopes."""
     events = 0
 
     def folded_appointments() -> Iterator[tuple[FoldedAppointment, Position]]:
@@ -224,7 +231,7 @@ def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
 
 
 def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredEnvelope]) -> FoldedAppointment:
-    """Folds envelopes of one appointment; one that is stored, yet cannot be folded, is a `PoisonEvent`."""
+    """Folds envelopes of one appointment; raises `PoisonEvent`, naming the envelope, when one cannot be folded."""
     try:
         return fold(before, map(envelope_of, stored_envelopes))
     except PoisonEvent:

@@ -32,16 +32,16 @@ class Side(StrEnum):
 
     @property
     def other(self) -> Side:
-        """The side of the counterpart."""
+        """The opposite side: the counterpart's."""
         return Side.COACH if self is Side.TALENT else Side.TALENT
 
     @property
     def plural(self) -> str:
-        """What several of them are called."""
+        """The plural, for people and for JSON: "talents" or "coaches"."""
         return "talents" if self is Side.TALENT else "coaches"
 
     def owner_of(self, appointment: Appointment) -> str:
-        """The talent or the coach of an appointment."""
+        """The id of the appointment's talent or coach."""
         return appointment.talent_id if self is Side.TALENT else appointment.coach_id
 
 
@@ -75,7 +75,7 @@ class ScheduleRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """All rows that one or more appointments have in the three read models."""
+    """The rows that one or more appointments have in the three tables of the read models."""
 
     appointments: list[AppointmentRow]
     talents: list[ScheduleRow]
@@ -87,7 +87,7 @@ class Rows:
 
 
 def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -> Rows:
-    """The rows of appointments, each with the highest position among its envelopes.
+    """Makes the rows of appointments, each given with the highest position among its envelopes.
 
     For every talent and coach that any revision names there is one row: the present owner's, else a tombstone.
     """
@@ -128,12 +128,12 @@ def span_of(appointment: Appointment | Snapshot) -> tuple[int | None, int | None
 
 
 def milliseconds_of(moment: datetime) -> int:
-    """An aware time as milliseconds since 1970 in UTC, cut."""
+    """An aware time in milliseconds since 1970 in UTC, rounded down."""
     return (moment - _EPOCH) // _MILLISECOND
 
 
 def appointment_from(body: str | bytes) -> Appointment:
-    """The appointment of a schedule row's body."""
+    """Decodes the body of a schedule row."""
     try:
         return _appointment_decoder.decode(body)
     except msgspec.MsgspecError as error:
@@ -141,7 +141,7 @@ def appointment_from(body: str | bytes) -> Appointment:
 
 
 def folded_from(body: str | bytes) -> FoldedAppointment:
-    """The folded appointment of an appointment row's body."""
+    """Decodes the body of an appointment row."""
     try:
         return _folded_decoder.decode(body)
     except msgspec.MsgspecError as error:

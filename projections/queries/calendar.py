@@ -15,7 +15,7 @@ _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
-    """The dated appointments as events, in UTC; the ones without a date have no place in a calendar.
+    """Writes appointments as a calendar in UTC, leaving out those without a date.
 
     Raises:
         UsageError: the `icalendar` library is not installed.
@@ -51,5 +51,5 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
 
 
 def _text(value: str) -> str:
-    """A text as RFC 5545 allows it: of control characters only tabs and ends of lines."""
+    """Replaces the control characters that RFC 5545 forbids: all but tabs and line ends."""
     return _CONTROLS.sub("\ufffd", value.replace("\r\n", "\n"))

@@ -1,4 +1,4 @@
-"""The change feed of a schedule: what is to be put into a copy, and what is to be taken out of it."""
+"""The change feed of a schedule: what to put into a copy of it and what to remove, since a token."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Changes(Answer, Listed[Change]):
 
 
 def changes_of(query: ScheduleQuery, changed: Sequence[ScheduleChange], *, is_first: bool) -> tuple[Change, ...]:
-    """The changes of the rows above a token; without one, what is there in order of time, and nothing to remove."""
+    """Turns rows above a token into changes; the first time only what is present, in the schedule's order."""
     if is_first:
         return tuple(_change(query, row.appointment_id, row) for row in query.page([one.row for one in changed]))
     return tuple(_change(query, one.appointment_id, one.row) for one in changed)

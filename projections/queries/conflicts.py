@@ -1,4 +1,4 @@
-"""PLANNED appointments that overlap."""
+"""Conflicts: PLANNED appointments of one schedule that overlap."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from projections.queries.answer import Answer, Listed, counted
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """Two appointments, the earlier first, and the time in which both are on; equal where one has no length."""
+    """Two appointments that overlap, the earlier first, and from when to when they do.
+
+    `start` equals `end` where one of them has no length.
+    """
 
     first: Appointment
     second: Appointment
@@ -50,7 +53,7 @@ class Conflicts(Answer, Listed[Conflict]):
 
 
 def conflicts_of(appointments: Iterable[Appointment]) -> Iterator[Conflict]:
-    """The pairs that overlap, of appointments by ascending start.
+    """Finds the pairs that overlap, by ascending start.
 
     Touching ends do not overlap. One of no length conflicts when it starts inside another, its start included.
     """

@@ -1,4 +1,4 @@
-"""Answers as JSON documents: only what `json.dumps` can hold, times as the interface writes them."""
+"""Turns answers into JSON documents, which `json.dumps` can write as they are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from projections.queries.times import iso
 
 
 def document_of(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an answer, at every depth, with times as text in UTC and enumerations as their values."""
+    """Replaces, at every depth, times by text in UTC and enumerations by their values."""
     return {name: _plain(value) for name, value in fields.items()}
 
 

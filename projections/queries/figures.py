@@ -1,4 +1,4 @@
-"""The figures of one schedule: counts and hours."""
+"""Figures: the counts and hours of one schedule."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Figures(Answer):
 
 
 def figures_of(appointments: Collection[Appointment]) -> dict[str, Any]:
-    """The fields of `Figures` that come from appointments."""
+    """Counts appointments; returns the fields of `Figures`."""
     canceled = [one for one in appointments if one.status is Status.CANCELED]
     statuses = Counter(one.status.value for one in appointments)
     return {

@@ -1,4 +1,4 @@
-"""The history behind an appointment: every revision, and what it changed."""
+"""The history of an appointment: every revision, and what it changed."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History
 
 
 def _lateness(stream: Sequence[StoredEnvelope]) -> list[bool]:
-    """Of each envelope, whether one published later has a lower position."""
+    """For each envelope, whether one published later arrived earlier."""
     lowest_from = list(accumulate((one.position for one in reversed(stream)), min))[::-1]
     return [lowest < one.position for lowest, one in zip(lowest_from, stream, strict=True)]
 

@@ -45,7 +45,7 @@ class Schedule(Answer, Listed[Appointment]):
         )
 
     def to_dicts(self) -> list[dict[str, Any]]:
-        """One flat dict an appointment, times as aware datetimes: ready for a data frame."""
+        """One flat dict for each appointment, times as aware datetimes; ready for a data frame."""
         return [appointment.to_dict() for appointment in self.appointments]
 
     def to_ical(self) -> bytes:

@@ -64,7 +64,7 @@ class Schedules:
             status: one status or several; without it, all.
             start: FROM of a window: appointments that end after it, or start at it or later.
             end: TO of a window: appointments that start before it.
-            upcoming: the same as `start=now`.
+            upcoming: the same as `start=now`; with a later `start` that one.
             past: dated and not upcoming.
             now: what `upcoming` and `past` mean by now; the present time unless given.
             coach_id: only with this coach.
@@ -72,14 +72,13 @@ class Schedules:
             subphase_id: only of this subphase.
             include_deleted: with the softly deleted ones.
             desc: latest first; those without a date are last all the same.
-            as_of: the schedule as the envelopes published up to this time give it.
-            known_at: the schedule as the envelopes that had arrived here by this time give it; with `as_of`, of those
-                published up to that.
+            as_of: the schedule as it was published up to this time.
+            known_at: the schedule as far as it had arrived here by this time; with `as_of`, both limits hold.
             limit: how many appointments at most, 1 to 10,000; without it, all.
             after: the `next` of the page before.
             at_least: wait until the read model has reached this position.
             timeout: how many seconds the question may take, 0 to 86,400, the wait for `at_least` included; without
-                it, as many as the database's URL says, else 30.
+                it, as many as `Appointments.open` says.
 
         Raises:
             UsageError: the filters make no sense.

@@ -1,4 +1,4 @@
-"""Times as people write and read them: in a named zone, or in the machine's own."""
+"""Reads and shows times as people write them, in a named zone or in the machine's own."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def zone_named(name: str | None) -> tzinfo | None:
 
 
 def zone_label(zone: tzinfo | None) -> str:
-    """The name of a zone for people; of the machine's, where it has no name, what its clocks are called."""
+    """The name of a zone to show; for a machine whose zone has no name, what its clocks are called."""
     if zone is None:
         return os.environ.get("TZ") or "/".join(dict.fromkeys(time.tzname))
     return str(zone)
@@ -59,7 +59,7 @@ def _zone_of_localtime() -> tzinfo | None:
 
 
 def time_of(text: str, zone: tzinfo | None) -> datetime:
-    """An ISO 8601 time in UTC; a date or a time without an offset is taken in the zone.
+    """Reads an ISO 8601 time and returns it in UTC; without an offset it is taken in the zone.
 
     Near the ends of the calendar, where a zone would lead out of the years 1 to 9999, it is taken in UTC.
 

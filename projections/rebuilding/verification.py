@@ -57,10 +57,23 @@ class Difference:
 
 
 class Verification(NamedTuple):
-    """How many appointments were checked, and every difference found, up to 1,000."""
+    """What a verification found.
+
+    Attributes:
+        checked: how many appointments were compared with history.
+        differences: every difference found, up to 1,000; empty when the read models equal history.
+    """
 
     checked: int
     differences: list[Difference]
+
+    def __repr__(self) -> str:
+        checked = f"{self.checked:,} appointments checked"
+        if not self.differences:
+            return f"<Verification: {checked}, no difference>"
+        count = len(self.differences)
+        differences = f"{count:,} difference{'' if count == 1 else 's'}"
+        return f"<Verification: {checked}, {differences}, the first: {self.differences[0]}>"
 
 
 def verify(

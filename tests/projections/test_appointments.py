@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from domain import ReadModelBehind, StorageError, StorageUnavailable, UsageError
-from projections import Appointments
+from projections import Appointments, Difference, Verification
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 
@@ -234,3 +234,17 @@ def test_a_timeout_that_makes_no_sense_opens_nothing() -> None:
     for wrong in ("5", True):
         with pytest.raises(TypeError, match="timeout: expected a number of seconds"):
             Appointments.open("memory:senseless", timeout=wrong)  # type: ignore[arg-type]
+
+
+def test_what_an_object_found_is_shown_in_words(memory_place: Place) -> None:
+    appointments = memory_place.appointments()
+    append(appointments, 1, 2)
+    appointments.projector.catch_up()
+    verified = appointments.verify()
+    assert repr(verified) == "<Verification: 2 appointments checked, no difference>"
+    difference = Difference("appointment", "a-1", None, "title", "old", "new")
+    shown = repr(Verification(2, [difference]))
+    assert shown == f"<Verification: 2 appointments checked, 1 difference, the first: {difference}>"
+    status = appointments.status()
+    assert (status.events, status.appointments, status.position, status.lag) == (2, 2, 2, 0)
+    assert repr(status).startswith("InstallationStatus(events=2, position=2, lag=0, generation=1, appointments=2")

@@ -95,6 +95,16 @@ def check_equal_answers(place: Place, expected: Schedules) -> None:
             )
 
 
+def test_installing_from_python_upgrades_older_tables_too(old_place: Place) -> None:
+    appointments = old_place.appointments()
+    with pytest.raises(VersionMismatch, match="appointments init"):
+        appointments.projector.catch_up()
+    appointments.install()
+    appointments.install()
+    appointments.projector.catch_up()
+    assert appointments.status().lag == 0
+
+
 def test_init_brings_tables_of_version_1_up_and_every_answer_is_as_if_they_were_new(
     old_place: Place, memory_place: Place, ask: Ask
 ) -> None:
