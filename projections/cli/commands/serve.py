@@ -18,51 +18,60 @@ from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import complain, print_json
 
 if TYPE_CHECKING:
+    from socket import socket
+
+    from projections.web.app import Service
     from projections.web.configuration import Access
 
 PORT_DEFAULT = 8000
+
+Host = Annotated[str, typer.Option("--host", metavar="H", help="The address to listen on.")]
+Port = Annotated[int, typer.Option("--port", metavar="P", min=0, max=65_535, help="The port; 0 is any free one.")]
+Intake = Annotated[bool, typer.Option("--intake", help="Accept envelopes: POST /envelopes.")]
+Project = Annotated[bool, typer.Option("--project", help="Project what is appended, in this process.")]
+IntakeDb = Annotated[
+    str | None, typer.Option("--intake-db", metavar="URL", help="Append as the database role in this URL.")
+]
+TokenFile = Annotated[
+    str | None, typer.Option("--token-file", metavar="F", help="Require the token in this file for every request.")
+]
+WebhookSecretFile = Annotated[
+    str | None,
+    typer.Option(
+        "--webhook-secret-file", metavar="F", help="Accept envelopes signed with the Standard Webhooks secrets in F."
+    ),
+]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="NAME", help="Answer under this host name too; repeatable."),
+]
+BehindProxy = Annotated[
+    bool, typer.Option("--behind-proxy", help="A proxy decides who may ask; allows any address to listen on.")
+]
 
 
 def serve(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
-    host: Annotated[str, typer.Option("--host", metavar="H", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[
-        int, typer.Option("--port", metavar="P", min=0, max=65_535, help="The port; 0 is any free one.")
-    ] = PORT_DEFAULT,
-    intake: Annotated[bool, typer.Option("--intake", help="Take envelopes in: POST /envelopes.")] = False,
-    project: Annotated[bool, typer.Option("--project", help="Project what is appended, in this process.")] = False,
-    intake_db: Annotated[
-        str | None, typer.Option("--intake-db", metavar="URL", help="The database as the role that may append.")
-    ] = None,
-    token_file: Annotated[
-        str | None, typer.Option("--token-file", metavar="F", help="Ask everybody for the token in this file.")
-    ] = None,
-    webhook_secret_file: Annotated[
-        str | None,
-        typer.Option("--webhook-secret-file", metavar="F", help="Take what these Standard Webhooks secrets signed."),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option("--allow-host", metavar="NAME", help="Answer under this host name too; repeatable."),
-    ] = None,
-    behind_proxy: Annotated[
-        bool, typer.Option("--behind-proxy", help="A proxy in front says who may ask; listen on any address.")
-    ] = False,
+    host: Host = "127.0.0.1",
+    port: Port = PORT_DEFAULT,
+    intake: Intake = False,
+    project: Project = False,
+    intake_db: IntakeDb = None,
+    token_file: TokenFile = None,
+    webhook_secret_file: WebhookSecretFile = None,
+    allow_host: AllowHost = None,
+    behind_proxy: BehindProxy = False,
 ) -> None:
-    """Serves schedules as JSON and as pages over HTTP, and takes envelopes in."""
+    """Serves schedules as JSON and as pages over HTTP, and accepts envelopes."""
     try:
-        from projections.web.app import Service, create_app
-        from projections.web.configuration import is_loopback
+        from projections.web.app import Service
         from projections.web.follower import Follower
-        from projections.web.server import Server, address_of, end_in_time, listen
+        from projections.web.server import listen
     except ImportError as error:
         raise UsageError(f"serving needs {error.name}: pip install 'appointments[web]'") from None
-    if not is_loopback(host) and token_file is None and not behind_proxy:
-        raise UsageError(
-            f"on {host} others could ask: --token-file F asks them for a token, --behind-proxy leaves it to a proxy"
-        )
+    _check_openness(host, is_guarded=token_file is not None or behind_proxy)
     if intake_db is not None and not intake:
         raise UsageError("--intake-db has no meaning without --intake")
     location = locate(db, schema=schema)
@@ -74,22 +83,37 @@ def serve(
             taking = stack.enter_context(Appointments.open(intake_db, schema=schema))
         follower = stack.enter_context(Follower(appointments.projector)) if project else None
         listening = stack.enter_context(listen(host, port))
-        service = Service(appointments=appointments, intake=taking, access=access, follower=follower)
+        _run(Service(appointments=appointments, intake=taking, access=access, follower=follower), listening, as_json)
 
-        def ready() -> None:
-            complain(f"listening on {address_of(listening)}")
-            if as_json:
-                print_json({"address": address_of(listening)})
 
-        server = Server(create_app(service), closing=service.closing, ready=ready)
+def _check_openness(host: str, *, is_guarded: bool) -> None:
+    from projections.web.configuration import is_loopback
 
-        def stop() -> None:
-            end_in_time(EXIT_LATER)
-            server.stop()
+    if not is_loopback(host) and not is_guarded:
+        raise UsageError(
+            f"on {host} others could ask: --token-file F asks them for a token, --behind-proxy leaves it to a proxy"
+        )
 
-        _log_to_standard_error()
-        with told(stop):
-            server.run_on(listening)
+
+def _run(service: Service, listening: socket, as_json: bool) -> None:
+    """Serves until a signal asks for the end."""
+    from projections.web.app import create_app
+    from projections.web.server import Server, address_of, end_in_time
+
+    def ready() -> None:
+        complain(f"listening on {address_of(listening)}")
+        if as_json:
+            print_json({"address": address_of(listening)})
+
+    server = Server(create_app(service), closing=service.closing, ready=ready)
+
+    def stop() -> None:
+        end_in_time(EXIT_LATER)
+        server.stop()
+
+    _log_to_standard_error()
+    with told(stop):
+        server.run_on(listening)
 
 
 def _access(
@@ -110,7 +134,7 @@ def _access(
     intake_token = None
     if taking_in is not None and token_file is None and webhook_secret_file is None:
         if taking_in.backend != "sqlite":
-            raise UsageError("--intake needs --token-file or --webhook-secret-file, to know its senders by")
+            raise UsageError("--intake needs --token-file or --webhook-secret-file to authenticate its senders")
         intake_token, path = intake_token_beside(taking_in.target)
         complain(f"the token for deliveries is in {path}")
     return Access(
@@ -122,6 +146,6 @@ def _access(
 
 
 def _log_to_standard_error() -> None:
-    """One line a request, and what the server and the follower complain of."""
+    """Logs one line a request, and the warnings of the server and the follower."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
