@@ -368,7 +368,11 @@ def test_the_read_models_have_no_foreign_key_no_sequence_and_no_default(
         WHERE relnamespace = current_schema::regnamespace AND relkind = 'r' AND (attidentity <> '' OR atthasdef)
         """
     )
-    assert sorted(catalogue) == [("quarantine", "number"), ("stored_events", "notification_id")]
+    assert sorted(catalogue) == [
+        ("quarantine", "number"),
+        ("stored_events", "arrived_at"),
+        ("stored_events", "notification_id"),
+    ]
 
 
 def test_every_text_of_the_read_models_is_compared_by_code_point(catalogue: psycopg.Cursor[tuple[str, ...]]) -> None:
