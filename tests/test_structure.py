@@ -41,6 +41,7 @@ ALLOWED = {
     "starlette": ("projections.web.",),
     "uvicorn": ("projections.web.",),
     "anyio": ("projections.web.",),
+    "jinja2": ("projections.web.rendering",),
     "typing_extensions": ("domain.", "projections."),
 }
 

@@ -90,3 +90,9 @@ def changes_since(
         token=sealed_token(ChangeToken(Position(max(after, stamp.position)), stamp.epoch), belongs_to),
         stamp=stamp,
     )
+
+
+def token_of_now(reader: Reader, question: Question, *, timeout: float | None) -> str:
+    """The token that is given with the changes up to now."""
+    stamp, _ = reader.ask(lambda: (reader.store.stamp(), None), timeout=timeout)
+    return sealed_token(ChangeToken(stamp.position, stamp.epoch), ["changes", *question.belongs_to])

@@ -15,7 +15,7 @@ from domain.errors import UsageError
 from domain.storage.base import StoredEnvelope
 from projections.queries.cursors import seal, unseal_cursor
 from projections.rows import Side, milliseconds_of, span_of
-from projections.stores.base import ScheduleQuery, SortKey
+from projections.stores.base import UNDATED_SORT_KEY, ScheduleQuery, SortKey
 
 LIMIT_MAX: Final = 10_000
 
@@ -83,6 +83,10 @@ class Question:
         *key, ends_after, past_before = unseal_cursor(cursor, belongs_to=self.belongs_to)
         query = replace(self.query, after=SortKey(*key), ends_after=ends_after, past_before=past_before)
         return replace(self, query=query)
+
+    def cursor_of_undated(self) -> str:
+        """The cursor of the page that begins behind everything that has a date."""
+        return seal([UNDATED_SORT_KEY - 1, "", None, None], belongs_to=self.belongs_to)
 
 
 def question_of(

@@ -11,29 +11,24 @@ from domain.arguments import identifier
 from domain.envelope import Status
 from domain.errors import AppointmentNotFound
 from domain.identifiers import AppointmentId
-from domain.storage import Database
 from projections.queries.changes import Changes, changes_since
 from projections.queries.conflicts import Conflicts, conflicts_of
 from projections.queries.figures import Figures, figures_of
 from projections.queries.filters import Filters, owner_of, question_of
 from projections.queries.history import History, history_of
 from projections.queries.pages import owners_page, schedule_page, schedule_pages
-from projections.queries.reader import Reader
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, appointment_answer
+from projections.queries.watching import Watching
 from projections.rows import Side, folded_from
 from projections.stores.base import Stamp
 
 
-class Schedules:
+class Schedules(Watching):
     """The schedules of one installation, for reading; `Appointments.schedules` is the one to use.
 
     Every id may be a text or a `UUID`; every time is a datetime with an offset from UTC. An argument of a wrong type
     is a `TypeError`, one that makes no sense a `UsageError`; both name it. Nothing is ever created.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._reader = Reader(database)
-        self._store = self._reader.store
 
     def talent(
         self,
