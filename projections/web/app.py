@@ -15,6 +15,7 @@ from projections.web.follower import Follower
 from projections.web.guard import Guard
 from projections.web.health import add_health
 from projections.web.intake import add_intake
+from projections.web.live import add_live
 from projections.web.pages import add_pages
 from projections.web.problems import answer_with_problems
 
@@ -53,4 +54,5 @@ def create_app(service: Service) -> ASGIApp:
     if service.intake is not None:
         add_intake(app, service.intake, service.access)
     add_pages(app, service.appointments)
+    add_live(app, service.appointments.schedules, service.closing)
     return Guard(app, access=service.access)

@@ -49,7 +49,12 @@ class SchedulePage:
 def schedule_page(schedules: Schedules, side: Side, owner_id: str, view: View) -> SchedulePage:
     """Asks what the page of a talent or a coach shows."""
     question: Callable[..., Schedule] = schedules.talent if side is Side.TALENT else schedules.coach
-    asked: dict[str, Any] = {"as_of": view.as_of, "status": view.status, "include_deleted": view.include_deleted}
+    asked: dict[str, Any] = {
+        "as_of": view.as_of,
+        "known_at": view.known_at,
+        "status": view.status,
+        "include_deleted": view.include_deleted,
+    }
     start, end = bounds_of(view.week, view.zone)
     token = schedules.token(side, owner_id)
     schedule = question(owner_id, start=start, end=end, limit=APPOINTMENTS_MAX, **asked)

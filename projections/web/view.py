@@ -31,6 +31,7 @@ class View:
         tz: the zone as it was named; None for the machine's.
         monday: the week that was asked for; None for the present one.
         as_of: only what was published up to then; None for everything.
+        known_at: only what had arrived here by then; None for everything.
         status: only appointments of this status.
     """
 
@@ -38,6 +39,7 @@ class View:
     tz: str | None = None
     monday: date | None = None
     as_of: datetime | None = None
+    known_at: datetime | None = None
     status: str | None = None
     include_deleted: bool = False
 
@@ -55,6 +57,7 @@ class View:
             "include_deleted": "true" if self.include_deleted else None,
             "tz": self.tz,
             "as_of": self.as_of and iso(self.as_of),
+            "known_at": self.known_at and iso(self.known_at),
         }
         return {name: value for name, value in said.items() if value}
 
@@ -67,27 +70,33 @@ class View:
         """The query of the same page with another week, zone or moment."""
         return replace(self, **changes).parameters
 
-    def kept(self, name: str, one_id: str) -> dict[str, str]:
-        """What a form that sets one part of the state sends along, so that the rest of it stays."""
-        parameters = {other: value for other, value in self.parameters.items() if other != name}
+    def kept(self, one_id: str, *names: str) -> dict[str, str]:
+        """What a form that sets some parts of the state sends along, so that the rest of it stays."""
+        parameters = {name: value for name, value in self.parameters.items() if name not in names}
         return {"id": one_id, **parameters} if one_id in (".", "..") else parameters
 
-    def in_week_of(self, moment: datetime | None, *, as_of: datetime | None = None) -> dict[str, str]:
+    def in_week_of(
+        self, moment: datetime | None, *, as_of: datetime | None = None, known_at: datetime | None = None
+    ) -> dict[str, str]:
         """The query of a schedule's page in the week of a moment."""
         monday = None if moment is None else monday_of(local(moment, self.zone).date())
-        return View(self.zone, tz=self.tz, monday=monday, as_of=as_of).parameters
+        return View(self.zone, tz=self.tz, monday=monday, as_of=as_of, known_at=known_at).parameters
 
     def other_week(self, weeks: int) -> dict[str, str]:
         """The query of the same page so many weeks later."""
         return self.but(monday=monday_of(self.week + timedelta(weeks=weeks)))
 
     @property
-    def as_of_field(self) -> str:
-        """The moment as a field of the kind `datetime-local` holds it."""
-        if self.as_of is None:
+    def is_of_the_past(self) -> bool:
+        """Whether the page shows an earlier state of knowledge, which does not change."""
+        return self.as_of is not None or self.known_at is not None
+
+    def field(self, moment: datetime | None) -> str:
+        """A moment as a field of the kind `datetime-local` holds it."""
+        if moment is None:
             return ""
-        precision = "milliseconds" if self.as_of.microsecond else "seconds"
-        return local(self.as_of, self.zone).replace(tzinfo=None).isoformat(timespec=precision)
+        precision = "milliseconds" if moment.microsecond else "seconds"
+        return local(moment, self.zone).replace(tzinfo=None).isoformat(timespec=precision)
 
 
 def view_of(query: Mapping[str, str]) -> View:
@@ -99,12 +108,14 @@ def view_of(query: Mapping[str, str]) -> View:
     given = {name: value for name, value in query.items() if value.strip()}
     tz = given.get("tz")
     zone = zone_named(tz)
-    week, as_of, status = given.get("week"), given.get("as_of"), given.get("status")
+    week, status = given.get("week"), given.get("status")
+    as_of, known_at = (time_of(given[name], zone) if name in given else None for name in ("as_of", "known_at"))
     return View(
         zone=zone,
         tz=tz,
         monday=None if week is None else monday_of(_date(week)),
-        as_of=None if as_of is None else time_of(as_of, zone),
+        as_of=as_of,
+        known_at=known_at,
         status=None if status is None else member("status", status, Status),
         include_deleted=_flag("include_deleted", given.get("include_deleted", "false")),
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -79,8 +81,21 @@ def test_a_cancelation_says_by_whom_and_why_and_the_page_as_known_before_shows_t
         then = words(page(client, f"/talents/talent-1?{WEEK}&tz=UTC&as_of=2023-07-02T12:00"))
         before = words(page(client, f"/coaches/coach-1?{WEEK}&tz=UTC&as_of=2023-07-01"))
     assert "Canceled Canceled by coach: coach no longer available. Erreur d’horaire" in now
-    assert "As known at 2 July 2023, 12:00:00 UTC" in then
+    assert "As published until 2 July 2023, 12:00:00 UTC" in then
     assert "Canceled" not in then
+    assert "No appointments were known in this week." in before
+
+
+def test_a_page_as_known_at_a_moment_shows_only_what_had_arrived_by_then(place: Place) -> None:
+    project(place, as_json(envelope(1)))
+    moment = quote(datetime.now(UTC).isoformat())
+    with served(Service(appointments=place.appointments())) as client:
+        project(place, as_json(envelope(2, **CANCELED)))
+        then = page(client, f"/talents/talent-1?{WEEK}&tz=UTC&known_at={moment}")
+        before = words(page(client, f"/talents/talent-1?{WEEK}&tz=UTC&known_at=2020-01-01"))
+    assert "Séance Découverte Planned Coach" in words(then)
+    assert 'data-live=""' in then
+    assert "As known at 1 January 2020, 00:00:00 UTC" in before
     assert "No appointments were known in this week." in before
 
 
