@@ -2,7 +2,7 @@
 
 envelope      the values of the contract                 contract    validates JSON: an envelope or a refusal
 appointment   folds envelopes into an appointment        decoding    decodes stored envelopes, without validation
-event_store   append and read envelopes                  decision    new, duplicate or conflict
+event_store   append and read envelopes                  decision    refused, new, duplicate or conflict
 quarantine    what could not be accepted                 errors      every error, drawn as a tree
 input/        files, pipes and iterables to batches      identifiers the types of ids and positions
 storage/      URLs, connections and the tables of the event store: memory, SQLite, PostgreSQL

@@ -1,4 +1,4 @@
-"""Decides whether an envelope is new, a duplicate or in conflict with the one that is stored under its id."""
+"""Decides what becomes of items: refused, ignored, new, a duplicate, or in conflict with a stored envelope."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from domain.envelope import Envelope, EnvelopeRefused, RefusalCode
+from domain.contract import read_envelope
+from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.identifiers import EventId
 from domain.input.items import Item
 from domain.quarantine import refused_by
@@ -25,6 +26,34 @@ class Decision:
     new: list[Envelope]
     duplicates: int
     conflicts: list[Refused]
+
+
+def validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
+    """Returns the valid envelopes with their items, the refused items, and the number of ignored ones."""
+    candidates: list[tuple[Envelope, Item]] = []
+    refused: list[Refused] = []
+    ignored = 0
+    for item in items:
+        try:
+            outcome = _read(item)
+        except EnvelopeRefused as error:
+            refused.append(refused_by(error, item))
+        else:
+            if isinstance(outcome, Ignored):
+                ignored += 1
+            else:
+                candidates.append((outcome, item))
+    return candidates, refused, ignored
+
+
+def _read(item: Item) -> Envelope | Ignored:
+    if item.refusal is not None:
+        raise item.refusal
+    if item.too_large:
+        raise EnvelopeRefused(
+            RefusalCode.TOO_LARGE, expected="an item within --item-bytes-max", found=f"{item.length:,} bytes"
+        )
+    return read_envelope(item.content)
 
 
 def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId, StoredEnvelope]) -> Decision:

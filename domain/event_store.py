@@ -14,19 +14,18 @@ from uuid import UUID
 from eventsourcing.utils import register_topic
 
 from domain.arguments import identifier, positive_number, whole_number
-from domain.contract import read_envelope
-from domain.decision import Decision, decide
+from domain.decision import Decision, decide, validated
 from domain.decoding import decode_envelope
-from domain.envelope import EVENT_ID_MAX, Envelope, EnvelopeRefused, Ignored, RefusalCode
+from domain.envelope import EVENT_ID_MAX, Envelope
 from domain.errors import NotInstalled, PoisonEvent
 from domain.export import exported_lines
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
 from domain.input.files import BinaryFile, Input, open_input
 from domain.input.items import ITEM_BYTES_MAX, Item, Pause
-from domain.quarantine import Quarantine, is_too_large, refused_by
+from domain.quarantine import Quarantine, is_too_large
 from domain.storage import Database, recorder_of
-from domain.storage.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
+from domain.storage.base import QuarantinedItem, Recorder, StoredEnvelope
 
 TOPIC: Final = "VCSessionScheduledEvent.v1"
 """The topic of stored envelopes of payload version 1; not a Python path, so that code can be moved."""
@@ -219,7 +218,7 @@ class EventStore:
         return self._recorder
 
     def _append_batch(self, items: Sequence[Item]) -> AppendReport:
-        candidates, refused, ignored = _validated(items)
+        candidates, refused, ignored = validated(items)
         decision = Decision([], 0, [])
         if candidates or refused:
             with self._recorder.appending() as append:
@@ -241,7 +240,7 @@ class EventStore:
             return False
         kept = item.refused
         retried = Item(kept.content, kept.source, kept.line or 0, kept.length, None)
-        candidates, refused, _ = _validated([retried])
+        candidates, refused, _ = validated([retried])
         if any((one.code, one.reason) == (kept.code, kept.reason) for one in refused):
             return False  # unchanged: do not take the lock
         with self._recorder.appending() as append:
@@ -250,34 +249,6 @@ class EventStore:
             still_refused = next(iter(refused + decision.conflicts), None)
             append.replace(item.number, still_refused and replace(still_refused, received_at=kept.received_at))
         return still_refused is None
-
-
-def _validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
-    """Returns the valid envelopes with their items, the refused items, and the number of ignored ones."""
-    candidates: list[tuple[Envelope, Item]] = []
-    refused: list[Refused] = []
-    ignored = 0
-    for item in items:
-        try:
-            outcome = _read(item)
-        except EnvelopeRefused as error:
-            refused.append(refused_by(error, item))
-        else:
-            if isinstance(outcome, Ignored):
-                ignored += 1
-            else:
-                candidates.append((outcome, item))
-    return candidates, refused, ignored
-
-
-def _read(item: Item) -> Envelope | Ignored:
-    if item.refusal is not None:
-        raise item.refusal
-    if item.too_large:
-        raise EnvelopeRefused(
-            RefusalCode.TOO_LARGE, expected="an item within --item-bytes-max", found=f"{item.length:,} bytes"
-        )
-    return read_envelope(item.content)
 
 
 def envelope_of(stored: StoredEnvelope) -> Envelope:
