@@ -12,9 +12,11 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+import typer
 
 from domain import EventId, QuarantinedItemNotFound, Status, UsageError
 from projections import Appointments, Schedules
+from projections.cli.app import app
 from projections.cli.sample import sample_envelopes
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -46,6 +48,22 @@ def test_every_question_names_its_filters_and_takes_them_by_keyword_only() -> No
             if one.kind is not inspect.Parameter.KEYWORD_ONLY
         ]
         assert positional in (["self"], ["self", f"{name}_id"]), name
+
+
+OTHER_NAMES = {"from": "start", "to": "end", "talent": "talent_id", "coach": "coach_id"}
+"""Where Python has another name than the command line: `from` is a keyword, and ids say that they are ids."""
+
+OF_THE_COMMAND_LINE_ALONE = {"db", "schema", "json", "ical", "tz"}
+
+
+@pytest.mark.parametrize("name", [one for one in QUESTIONS if one not in ("pages", "stamp", "count")])
+def test_a_filter_has_one_name_in_python_and_on_the_command_line(name: str) -> None:
+    options = {
+        one.opts[0].removeprefix("--").replace("-", "_")
+        for one in typer.main.get_command(app).commands[name].params  # type: ignore[attr-defined]
+    }
+    filters = set(inspect.signature(getattr(Schedules, name)).parameters) - {"self"}
+    assert {OTHER_NAMES.get(one, one) for one in options - OF_THE_COMMAND_LINE_ALONE} == filters
 
 
 def test_an_unknown_keyword_is_refused_by_every_question(memory_place: Place) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from projections.appointments import Appointments
-from projections.cli.options import Db, Json, Schema, Zone
+from projections.cli.options import Db, Json, Schema, Timeout, Zone
 from projections.cli.terminal import console, plain_table, print_json, show, text
 from projections.cli.timetable import clock
 from projections.queries.history import History
@@ -20,12 +20,13 @@ def history(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
+    timeout: Timeout = None,
     tz: Zone = None,
 ) -> None:
     """Prints every revision of one appointment: what changed, when, by which envelope."""
     zone = zone_named(tz)
     with Appointments.open(db, schema=schema) as appointments:
-        found = appointments.schedules.history(appointment_id)
+        found = appointments.schedules.history(appointment_id, timeout=timeout)
     if as_json:
         print_json(found.to_json())
     else:
