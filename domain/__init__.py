@@ -1,12 +1,19 @@
 """What happened: the published envelopes, and the appointments they describe.
 
-envelope      the values of the contract                 contract    validates JSON: an envelope or a refusal
-appointment   folds envelopes into an appointment        decoding    decodes stored envelopes, without validation
-event_store   append and read envelopes                  decision    refused, new, duplicate or conflict
-quarantine    what could not be accepted                 errors      every error, drawn as a tree
-input/        files, pipes and iterables to batches      identifiers the types of ids and positions
-storage/      URLs, connections and the tables of the event store: memory, SQLite, PostgreSQL
-arguments     checks of public methods' arguments        syntax      places and names errors in JSON
+envelope        the values of the contract
+contract        validates JSON: an envelope or a refusal; contract_types has the contract's fields
+decoding        decodes stored envelopes, without a second validation
+appointment     folds envelopes into an appointment
+event_store     appends, reads and counts envelopes
+decision        what becomes of an item: refused, ignored, new, a duplicate, or in conflict
+quarantine      what could not be accepted
+export          what is stored, as lines that can be ingested elsewhere
+errors          every error, drawn as a tree
+identifiers     the types of ids, positions and generations
+arguments       checks the arguments of public methods
+syntax          finds and describes errors in JSON
+input/          files, pipes and iterables to items and batches
+storage/        URLs, connections, and the event store's tables: memory, SQLite, PostgreSQL
 
 Nothing here imports `projections`, which is what we know now.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
@@ -154,3 +155,10 @@ def test_the_version_of_the_fold_is_kept_in_one_place() -> None:
 def test_every_error_that_a_caller_may_meet_is_exported_beside_its_base() -> None:
     errors = {node.name for node in TREES["domain.errors"].body if isinstance(node, ast.ClassDef)}
     assert errors <= set(domain.__all__)
+
+
+@pytest.mark.parametrize("package", ["domain", "projections", "projections.cli"])
+def test_the_docstring_of_a_package_is_a_map_of_it(package: str) -> None:
+    parts = {name.removeprefix(f"{package}.").split(".")[0] for name in SOURCES if name.startswith(f"{package}.")}
+    named = set(re.findall(r"\w+", ast.get_docstring(TREES[package]) or ""))
+    assert parts - {"__main__"} <= named
