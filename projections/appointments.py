@@ -93,9 +93,9 @@ class Appointments:
             url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/dbname` or `memory:NAME`;
                 without it the environment's `APPOINTMENTS_DB`, else `sqlite:///appointments.db`.
             schema: the PostgreSQL schema; without it the environment's `APPOINTMENTS_SCHEMA`, else `appointments`.
-            timeout: how many seconds a question may take that has no `timeout` of its own, 0 to 86,400; without it,
-                as many as a PostgreSQL URL says (`?timeout=5`, 0 for no limit), else 30. Appends, projections and
-                rebuilds take as long as they must.
+            timeout: how many seconds a question to `schedules`, and on PostgreSQL one to `events`, may take that has
+                no `timeout` of its own, 0 to 86,400; without it, as many as a PostgreSQL URL says (`?timeout=5`, 0
+                for no limit), else 30. Appends, projections and rebuilds take as long as they must.
 
         Raises:
             UsageError: the URL or the schema is of no known form, or the timeout makes no sense.

@@ -1,4 +1,4 @@
-"""The projector: from the event store to rows, once, in turns, and not past what it cannot fold."""
+"""The projector: from the event store to rows, once, one projector at a time, and not past what it cannot fold."""
 
 from __future__ import annotations
 

@@ -115,6 +115,7 @@ def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(
         schedules = appointments.schedules
         assert len(schedules.talent("talent-1", at_least=2)) == 2
         assert len(schedules.coach("coach-1", limit=1)) == 1
+        assert [len(page) for page in schedules.pages(talent_id="talent-1", limit=1)] == [1, 1]
         assert schedules.appointment("a-1").lag == 0
         assert len(schedules.talents()) == len(schedules.coaches()) == 1
         assert len(schedules.changes(talent_id="talent-1")) == 2
