@@ -6,7 +6,7 @@ decoding        decodes stored envelopes, without a second validation
 appointment     folds envelopes into an appointment
 event_store     appends, reads and counts envelopes
 decision        what becomes of an item: refused, ignored, new, a duplicate, or in conflict
-quarantine      what could not be accepted
+quarantine      what could not be accepted; retrying appends it after all
 export          what is stored, as lines that can be ingested elsewhere
 errors          every error, drawn as a tree
 identifiers     the types of ids, positions and generations

@@ -23,7 +23,8 @@ from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
 from domain.input.files import BinaryFile, Input, open_input
 from domain.input.items import ITEM_BYTES_MAX, Item, Pause
-from domain.quarantine import Quarantine, is_too_large
+from domain.quarantine import Quarantine
+from domain.retrying import retry_batch
 from domain.storage import Database, recorder_of
 from domain.storage.base import QuarantinedItem, Recorder, StoredEnvelope
 
@@ -234,21 +235,8 @@ class EventStore:
             quarantined=len(refused) + len(decision.conflicts),
         )
 
-    def _retry(self, item: QuarantinedItem) -> bool:
-        """Appends a quarantined item if it is acceptable now; returns whether it has left the quarantine."""
-        if is_too_large(item):
-            return False
-        kept = item.refused
-        retried = Item(kept.content, kept.source, kept.line or 0, kept.length, None)
-        candidates, refused, _ = validated([retried])
-        if any((one.code, one.reason) == (kept.code, kept.reason) for one in refused):
-            return False  # unchanged: do not take the lock
-        with self._recorder.appending() as append:
-            decision = decide(candidates, append.stored([envelope.event_id for envelope, _ in candidates]))
-            append.insert(decision.new, TOPIC)
-            still_refused = next(iter(refused + decision.conflicts), None)
-            append.replace(item.number, still_refused and replace(still_refused, received_at=kept.received_at))
-        return still_refused is None
+    def _retry(self, items: Sequence[QuarantinedItem]) -> int:
+        return retry_batch(self._recorder, items, topic=TOPIC)
 
 
 def envelope_of(stored: StoredEnvelope) -> Envelope:

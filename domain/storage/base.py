@@ -118,6 +118,46 @@ class Database(Protocol):
         """Gives back every connection; harmless when repeated."""
 
 
+@dataclass(frozen=True, slots=True)
+class QuarantineFilter:
+    """Which items of the quarantine are meant: all, unless one of these narrows it.
+
+    Attributes:
+        code: refused for this.
+        source: from this file.
+        since: received at this time or later.
+    """
+
+    code: RefusalCode | None = None
+    source: str | None = None
+    since: datetime | None = None
+
+
+class QuarantineCount(NamedTuple):
+    """How many items were refused for one reason from one source, and when the oldest of them was received."""
+
+    code: RefusalCode
+    source: str
+    items: int
+    oldest_at: datetime
+
+
+class QuarantineTable(Protocol):
+    """Where refused items are kept; an `AppendTransaction` adds and removes them."""
+
+    def items(self, chosen: QuarantineFilter) -> Iterator[QuarantinedItem]:
+        """The items by number, lazily and in bounded memory."""
+
+    def item(self, number: int) -> QuarantinedItem | None:
+        """One item by its number."""
+
+    def numbers(self, chosen: QuarantineFilter) -> list[int]:
+        """The numbers of the items, ascending."""
+
+    def counts(self, chosen: QuarantineFilter) -> list[QuarantineCount]:
+        """How many items there are, by code and source."""
+
+
 class AppendTransaction(Protocol):
     """One atomic append. While it is open no other append to the same event store is."""
 
@@ -139,6 +179,8 @@ class Recorder(Protocol):
 
     Every method raises a `StorageError` when the database cannot be used.
     """
+
+    quarantine: QuarantineTable
 
     def create(self) -> None:
         """Creates what is missing; harmless when nothing is."""
@@ -177,15 +219,6 @@ class Recorder(Protocol):
         last call returned, when the event is set, or after so many seconds. It may return early; it never
         sleeps through an append.
         """
-
-    def quarantined(self) -> Iterator[QuarantinedItem]:
-        """The quarantine by number, lazily."""
-
-    def quarantined_item(self, number: int) -> QuarantinedItem | None:
-        """One item of the quarantine."""
-
-    def quarantine_count(self) -> int:
-        """How many items are in the quarantine."""
 
     def envelopes_count(self) -> int:
         """How many envelopes are stored."""

@@ -127,7 +127,7 @@ MISUSES = [
     ("verify --sample 0", "'--sample'"),
     ("quarantine show one", "'N'"),
     ("quarantine show 0", "'N'"),
-    ("quarantine discard --yes", "Missing argument 'N...'"),
+    ("quarantine discard --yes", "expected numbers, or a filter"),
 ]
 
 

@@ -12,12 +12,15 @@ from uuid import uuid4
 from eventsourcing.persistence import StoredEvent
 from typing_extensions import override
 
-from domain.envelope import Envelope
+from domain.envelope import Envelope, RefusalCode
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
     AppendTransaction,
+    QuarantineCount,
     QuarantinedItem,
+    QuarantineFilter,
+    QuarantineTable,
     Recorder,
     Refused,
     StoredEnvelope,
@@ -31,6 +34,7 @@ class MemoryRecorder(Recorder):
 
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
+        self.quarantine = MemoryQuarantine(database)
 
     @override
     def create(self) -> None:
@@ -100,23 +104,45 @@ class MemoryRecorder(Recorder):
         return self._database.waiter()
 
     @override
-    def quarantined(self) -> Iterator[QuarantinedItem]:
-        contents = self._database.contents
-        with contents.lock:
-            items = [item for _, item in sorted(contents.quarantine.items())]
-        yield from items
+    def envelopes_count(self) -> int:
+        return self.head()
+
+
+class MemoryQuarantine(QuarantineTable):
+    """The quarantine of a `memory:NAME`."""
+
+    def __init__(self, database: MemoryDatabase) -> None:
+        self._database = database
 
     @override
-    def quarantined_item(self, number: int) -> QuarantinedItem | None:
+    def items(self, chosen: QuarantineFilter) -> Iterator[QuarantinedItem]:
+        contents = self._database.contents
+        with contents.lock:
+            every = [item for _, item in sorted(contents.quarantine.items())]
+        return (item for item in every if _is_chosen(chosen, item.refused))
+
+    @override
+    def item(self, number: int) -> QuarantinedItem | None:
         return self._database.contents.quarantine.get(number)
 
     @override
-    def quarantine_count(self) -> int:
-        return len(self._database.contents.quarantine)
+    def numbers(self, chosen: QuarantineFilter) -> list[int]:
+        return [item.number for item in self.items(chosen)]
 
     @override
-    def envelopes_count(self) -> int:
-        return self.head()
+    def counts(self, chosen: QuarantineFilter) -> list[QuarantineCount]:
+        groups: dict[tuple[RefusalCode, str], list[datetime]] = {}
+        for item in self.items(chosen):
+            groups.setdefault((item.refused.code, item.refused.source), []).append(item.refused.received_at)
+        return [QuarantineCount(*group, len(times), min(times)) for group, times in sorted(groups.items())]
+
+
+def _is_chosen(chosen: QuarantineFilter, refused: Refused) -> bool:
+    return (
+        chosen.code in (None, refused.code)
+        and chosen.source in (None, refused.source)
+        and (chosen.since is None or refused.received_at >= chosen.since)
+    )
 
 
 class _MemoryAppend(AppendTransaction):

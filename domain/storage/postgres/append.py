@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from psycopg import Cursor
 from typing_extensions import override
@@ -12,6 +12,7 @@ from domain.envelope import Envelope
 from domain.identifiers import EventId
 from domain.storage.base import AppendTransaction, Refused, StoredEnvelope
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
+from domain.storage.postgres.quarantine import PostgresQuarantine
 
 _LOCK: Final = """
     SET LOCAL lock_timeout = '{seconds}s';
@@ -27,31 +28,6 @@ STORED: Final = """
 
 _COPY: Final = """
     COPY {schema}.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)
-"""
-
-_QUARANTINE: Final = """
-    INSERT INTO {schema}.quarantine AS item
-        (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
-    VALUES (
-        %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s, %(sha256)s,
-        %(event_id)s, %(appointment_id)s, 1
-    )
-    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + 1
-"""
-
-_DELETE_QUARANTINED: Final = """
-    DELETE FROM {schema}.quarantine WHERE number = %(number)s RETURNING count
-"""
-
-_REPLACE_QUARANTINED: Final = """
-    INSERT INTO {schema}.quarantine AS item
-        (number, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
-    OVERRIDING SYSTEM VALUE
-    VALUES (
-        %(number)s, %(code)s, %(reason)s, %(source)s, %(line)s, %(received_at)s, %(content)s, %(length)s,
-        %(sha256)s, %(event_id)s, %(appointment_id)s, %(count)s
-    )
-    ON CONFLICT (sha256, code) DO UPDATE SET count = item.count + excluded.count
 """
 
 
@@ -76,6 +52,7 @@ class PostgresAppend(AppendTransaction):
     def __init__(self, database: PostgresDatabase, cursor: Cursor[Row]) -> None:
         self._database = database
         self._cursor = cursor
+        self._quarantine = PostgresQuarantine(database)
 
     @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
@@ -90,16 +67,8 @@ class PostgresAppend(AppendTransaction):
 
     @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
-        if refused:
-            self._cursor.executemany(self._database.statement(_QUARANTINE), [_quarantine_row(one) for one in refused])
+        self._quarantine.insert(self._cursor, refused)
 
     @override
     def replace(self, number: int, refused: Refused | None) -> None:
-        row = self._cursor.execute(self._database.statement(_DELETE_QUARANTINED), {"number": number}).fetchone()
-        if row is not None and refused is not None:
-            parameters = {**_quarantine_row(refused), "number": number, "count": row[0]}
-            self._cursor.execute(self._database.statement(_REPLACE_QUARANTINED), parameters)
-
-
-def _quarantine_row(refused: Refused) -> dict[str, Any]:
-    return {name: getattr(refused, name) for name in Refused.__slots__}
+        self._quarantine.replace(self._cursor, number, refused)

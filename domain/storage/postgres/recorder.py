@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
 from threading import Event
 from typing import Any, Final, cast
@@ -14,14 +14,11 @@ from psycopg import Connection
 from psycopg.rows import DictRow, dict_row, tuple_row
 from typing_extensions import override
 
-from domain.envelope import RefusalCode
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
-    QuarantinedItem,
     Recorder,
-    Refused,
     StoredEnvelope,
     arrival_of,
     check_tables_version,
@@ -29,6 +26,7 @@ from domain.storage.base import (
 )
 from domain.storage.postgres.append import STORED, PostgresAppend, lock_and_notify
 from domain.storage.postgres.database import PostgresDatabase, Row
+from domain.storage.postgres.quarantine import PostgresQuarantine
 
 _FOLDER: Final = resources.files("domain.storage.postgres")
 EVENT_STORE_SQL: Final = (_FOLDER / "event_store.sql").read_text("utf-8")
@@ -71,21 +69,6 @@ _ARRIVAL_AFTER: Final = """
 """
 
 
-_SELECT_QUARANTINED: Final = """
-    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
-    FROM {schema}.quarantine
-    WHERE number = %(number)s
-"""
-
-_SELECT_QUARANTINE_PAGE: Final = """
-    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
-    FROM {schema}.quarantine
-    WHERE number > %(number)s
-    ORDER BY number
-    LIMIT 100
-"""
-
-
 def reading(
     database: PostgresDatabase, *, after: Position, upto: Position, limit: int
 ) -> tuple[bytes, dict[str, int]]:
@@ -99,6 +82,7 @@ class PostgresRecorder(Recorder):
 
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
+        self.quarantine = PostgresQuarantine(database)
         self.library_recorder: Final = PostgresApplicationRecorder(_LibraryDatastore(database))
         self._channel = self.library_recorder.channel_name
 
@@ -156,23 +140,6 @@ class PostgresRecorder(Recorder):
         return self._database.waiter(self._channel)
 
     @override
-    def quarantined(self) -> Iterator[QuarantinedItem]:
-        number = 0
-        while page := [_quarantined_item(row) for row in self._fetch(_SELECT_QUARANTINE_PAGE, {"number": number})]:
-            yield from page
-            number = page[-1].number
-
-    @override
-    def quarantined_item(self, number: int) -> QuarantinedItem | None:
-        rows = self._fetch(_SELECT_QUARANTINED, {"number": number})
-        return _quarantined_item(rows[0]) if rows else None
-
-    @override
-    def quarantine_count(self) -> int:
-        [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.quarantine")
-        return int(count)
-
-    @override
     def envelopes_count(self) -> int:
         [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events")
         return int(count)
@@ -208,9 +175,3 @@ class _LibraryDatastore(PostgresDatastore):
                 yield lent
             finally:
                 connection.row_factory = tuple_row
-
-
-def _quarantined_item(row: Row) -> QuarantinedItem:
-    number, count, code, reason, source, line, received_at, *rest = row
-    refused = Refused(RefusalCode(code), reason, source, line, received_at.astimezone(UTC), *rest)
-    return QuarantinedItem(number, refused, count)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
-from typing import Any
 
 from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import EventId
 from domain.storage.base import AppendTransaction, Refused, StoredEnvelope, arrival_now
+from domain.storage.sqlite import quarantine
 
 
 class SQLiteAppend(AppendTransaction):
@@ -45,43 +45,8 @@ class SQLiteAppend(AppendTransaction):
 
     @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
-        self._cursor.executemany(
-            """
-            INSERT INTO quarantine
-                (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id, count)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
-            ON CONFLICT (sha256, code) DO UPDATE SET count = count + 1
-            """,
-            [_quarantine_row(one) for one in refused],
-        )
+        quarantine.insert(self._cursor, refused)
 
     @override
     def replace(self, number: int, refused: Refused | None) -> None:
-        row = self._cursor.execute("SELECT count FROM quarantine WHERE number = ?", (number,)).fetchone()
-        self._cursor.execute("DELETE FROM quarantine WHERE number = ?", (number,))
-        if row is not None and refused is not None:
-            self._cursor.execute(
-                """
-                INSERT INTO quarantine
-                    (code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id,
-                     count, number)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-                ON CONFLICT (sha256, code) DO UPDATE SET count = count + excluded.count
-                """,
-                (*_quarantine_row(refused), row[0], number),
-            )
-
-
-def _quarantine_row(refused: Refused) -> tuple[Any, ...]:
-    return (
-        refused.code,
-        refused.reason,
-        refused.source,
-        refused.line,
-        refused.received_at.isoformat(),
-        refused.content,
-        refused.length,
-        refused.sha256,
-        refused.event_id,
-        refused.appointment_id,
-    )
+        quarantine.replace(self._cursor, number, refused)

@@ -8,18 +8,15 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime
 from importlib import resources
 from threading import Event
-from typing import Any, Final
+from typing import Final
 
 from typing_extensions import override
 
-from domain.envelope import RefusalCode
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
-    QuarantinedItem,
     Recorder,
-    Refused,
     StoredEnvelope,
     arrival_of,
     check_tables_version,
@@ -27,22 +24,10 @@ from domain.storage.base import (
 )
 from domain.storage.sqlite.append import SQLiteAppend
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file, run_script
+from domain.storage.sqlite.quarantine import SQLiteQuarantine
 
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
 
-_QUARANTINE_PAGE: Final = """
-    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
-    FROM quarantine
-    WHERE number > ?
-    ORDER BY number
-    LIMIT 100
-"""
-
-_QUARANTINED_ITEM: Final = """
-    SELECT number, count, code, reason, source, line, received_at, content, length, sha256, event_id, appointment_id
-    FROM quarantine
-    WHERE number = ?
-"""
 
 # SQLite adds no column whose default is a time, so the table is made anew. The rows keep their positions, and their
 # times of arrival stay unknown.
@@ -93,6 +78,7 @@ class SQLiteRecorder(Recorder):
 
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
+        self.quarantine = SQLiteQuarantine(database)
 
     @override
     def create(self) -> None:
@@ -161,30 +147,6 @@ class SQLiteRecorder(Recorder):
         return self._database.waiter()
 
     @override
-    def quarantined(self) -> Iterator[QuarantinedItem]:
-        number = 0
-        while True:
-            with self._database.reading() as cursor:
-                cursor.execute(_QUARANTINE_PAGE, (number,))
-                page = [_quarantined_item(row) for row in cursor]
-            if not page:
-                return
-            yield from page
-            number = page[-1].number
-
-    @override
-    def quarantined_item(self, number: int) -> QuarantinedItem | None:
-        with self._database.reading() as cursor:
-            row = cursor.execute(_QUARANTINED_ITEM, (number,)).fetchone()
-        return None if row is None else _quarantined_item(row)
-
-    @override
-    def quarantine_count(self) -> int:
-        with self._database.reading() as cursor:
-            [count] = cursor.execute("SELECT COUNT(*) FROM quarantine").fetchone()
-            return int(count)
-
-    @override
     def envelopes_count(self) -> int:
         """Equals the head: nothing is deleted and one writer writes, so positions have no gaps."""
         return self.head()
@@ -196,9 +158,3 @@ class SQLiteRecorder(Recorder):
         except NotInstalled:
             return None
         return int(row[0]) if row else None
-
-
-def _quarantined_item(row: tuple[Any, ...]) -> QuarantinedItem:
-    number, count, code, reason, source, line, received_at, *rest = row
-    refused = Refused(RefusalCode(code), reason, source, line, datetime.fromisoformat(received_at), *rest)
-    return QuarantinedItem(number, refused, count)

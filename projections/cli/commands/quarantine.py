@@ -3,32 +3,69 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Group
 from rich.text import Text
 
+from domain.envelope import RefusalCode
 from domain.errors import StorageError, UsageError
-from domain.quarantine import Quarantine, RetryReport
+from domain.quarantine import RetryReport
 from domain.storage.base import QuarantinedItem
 from projections.appointments import Appointments
 from projections.cli.commands.project import catch_up_after
 from projections.cli.exits import EXIT_FOUND, PartlyDone
 from projections.cli.explanation import explain, place_of
-from projections.cli.options import Db, Json, Schema
-from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
+from projections.cli.options import Db, Json, Schema, Zone, time_option
+from projections.cli.terminal import (
+    complain,
+    console,
+    plain_table,
+    print_bytes,
+    print_json,
+    progress_bars,
+    show,
+    text,
+)
+from projections.cli.timetable import clock
+from projections.queries.times import zone_named
 
 quarantine = typer.Typer(
     no_args_is_help=True, help="Shows, retries or discards the items that could not be accepted."
 )
 
 
-@quarantine.command("list", epilog="Example: appointments quarantine list --json")
-def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:
-    """Lists the quarantined items."""
+Code = Annotated[
+    str | None, typer.Option("--code", metavar="CODE", help=f"Only those refused for this: {', '.join(RefusalCode)}.")
+]
+Source = Annotated[
+    str | None, typer.Option("--source", metavar="FILE", help="Only those from this file; - is stdin.")
+]
+Since = Annotated[
+    str | None, typer.Option("--since", metavar="TIME", help="Only those received at this time or later.")
+]
+
+
+@quarantine.command("list", epilog="Example: appointments quarantine list --code conflict --limit 20")
+def quarantine_list(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    code: Code = None,
+    source: Source = None,
+    since: Since = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, metavar="N", help="At most so many.")] = None,
+    tz: Zone = None,
+) -> None:
+    """Lists the quarantined items by number."""
+    received = time_option(since, zone_named(tz))
     with Appointments.open(db, schema=schema) as appointments:
-        items = list(appointments.events.quarantine.list())
+        found = appointments.events.quarantine.list(code=code, source=source, since=received, limit=limit)
+        items = [replace(item, refused=replace(item.refused, content=b"")) for item in found]
     if as_json:
         print_json({"quarantined": [quarantined_json(item) for item in items]})
         return
@@ -38,6 +75,30 @@ def quarantine_list(db: Db = None, schema: Schema = None, as_json: Json = False)
         heading = Text.assemble((item.refused.code, "yellow"), "  ", text(place_of(item), "dim"))
         table.add_row(str(item.number), Group(heading, text(item.refused.reason)))
     show(console(), table if items else "Nothing is quarantined.")
+
+
+@quarantine.command("counts", epilog="Example: appointments quarantine counts --since 2023-07-10")
+def quarantine_counts(
+    db: Db = None,
+    schema: Schema = None,
+    as_json: Json = False,
+    code: Code = None,
+    source: Source = None,
+    since: Since = None,
+    tz: Zone = None,
+) -> None:
+    """Counts the quarantined items by code and source."""
+    zone = zone_named(tz)
+    received = time_option(since, zone)
+    with Appointments.open(db, schema=schema) as appointments:
+        counts = appointments.events.quarantine.counts(code=code, source=source, since=received)
+    if as_json:
+        print_json({"counts": [one._asdict() for one in counts]})
+        return
+    table = plain_table("code", "source", "items #", "oldest")
+    for one in counts:
+        table.add_row(text(one.code, "yellow"), text(one.source), f"{one.items:,}", clock(one.oldest_at, zone))
+    show(console(), table if counts else "Nothing is quarantined.")
 
 
 def quarantined_json(item: QuarantinedItem) -> dict[str, object]:
@@ -84,7 +145,7 @@ def quarantine_show(
             out.print(text(line), soft_wrap=True)
 
 
-@quarantine.command("retry", epilog="Example: appointments quarantine retry 1 2")
+@quarantine.command("retry", epilog="Example: appointments quarantine retry --code invalid_envelope")
 def quarantine_retry(
     numbers: Annotated[
         list[int] | None, typer.Argument(metavar="[N...]", help="Which items; all if none is given.")
@@ -92,35 +153,48 @@ def quarantine_retry(
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
+    code: Code = None,
+    source: Source = None,
+    since: Since = None,
+    tz: Zone = None,
 ) -> None:
     """Appends and projects the items that are acceptable now; the others stay, with their new reason."""
+    received = time_option(since, zone_named(tz))
+    if numbers and (code, source, since) != (None, None, None):
+        raise UsageError("numbers and filters exclude each other; leave one out")
     with Appointments.open(db, schema=schema) as appointments:
-        report = _retried(appointments.events.quarantine, numbers, as_json)
+        items = appointments.events.quarantine
+        total = len(numbers or items.numbers(code=code, source=source, since=received))
+        retry = partial(items.retry, numbers or None, code=code, source=source, since=received)
+        report = _retried(retry, total, as_json)
         try:
             if report.accepted:
-                items = "item was" if report.accepted == 1 else "items were"
-                catch_up_after(f"{report.accepted:,} {items} appended", appointments)
+                words = "item was" if report.accepted == 1 else "items were"
+                catch_up_after(f"{report.accepted:,} {words} appended", appointments)
         finally:
             _print_retried(report, as_json)
 
 
-def _retried(quarantine: Quarantine, numbers: list[int] | None, as_json: bool) -> RetryReport:
+def _retried(retry: Callable[..., RetryReport], total: int, as_json: bool) -> RetryReport:
     """Retries the items; when an error stops it, prints what had been committed until then."""
     committed = RetryReport()
+    with progress_bars() as bars:
 
-    def note(report: RetryReport) -> None:
-        nonlocal committed
-        committed = report
+        def note(report: RetryReport) -> None:
+            nonlocal committed
+            committed = report
+            if bars is not None:
+                bars.show("retry", report.accepted + report.kept, total, unit="items")
 
-    try:
-        return quarantine.retry(numbers or None, progress=note)
-    except BaseException as error:
-        if committed == RetryReport():
+        try:
+            return retry(progress=note)
+        except BaseException as error:
+            if committed == RetryReport():
+                raise
+            _print_retried(committed, as_json)
+            if isinstance(error, StorageError):
+                raise PartlyDone(f"{error}; the rest was not retried", error) from error
             raise
-        _print_retried(committed, as_json)
-        if isinstance(error, StorageError):
-            raise PartlyDone(f"{error}; the rest was not retried", error) from error
-        raise
 
 
 def _print_retried(report: RetryReport, as_json: bool) -> None:
@@ -140,23 +214,31 @@ def _confirmed(question: str) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-@quarantine.command("discard", epilog="Example: appointments quarantine discard 3 --yes")
+@quarantine.command("discard", epilog="Example: appointments quarantine discard --code malformed_json --yes")
 def quarantine_discard(
-    numbers: Annotated[list[int], typer.Argument(metavar="N...")],
+    numbers: Annotated[list[int] | None, typer.Argument(metavar="[N...]")] = None,
     db: Db = None,
     schema: Schema = None,
     as_json: Json = False,
+    code: Code = None,
+    source: Source = None,
+    since: Since = None,
+    tz: Zone = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
-    """Deletes items permanently, after a confirmation."""
+    """Deletes items permanently, by number or by filter, after a confirmation."""
+    received = time_option(since, zone_named(tz))
+    if bool(numbers) == ((code, source, since) != (None, None, None)):
+        raise UsageError("expected numbers, or a filter: --code, --source, --since; one of the two")
     with Appointments.open(db, schema=schema) as appointments:
         items = appointments.events.quarantine
-        for number in numbers:
+        chosen = sorted(set(numbers or items.numbers(code=code, source=source, since=received)))
+        for number in numbers or ():
             items.show(number)
-        if not yes and not _confirmed(f"Delete {len(set(numbers))} quarantined items permanently?"):
+        if chosen and not yes and not _confirmed(f"Delete {len(chosen):,} quarantined items permanently?"):
             complain("nothing was discarded")
             raise typer.Exit(EXIT_FOUND)
-        discarded = items.discard(numbers)
+        discarded = items.discard(chosen) if chosen else 0
     if as_json:
         print_json({"discarded": discarded})
     else:

@@ -1,0 +1,47 @@
+"""Quarantined items, appended after all: what was refused once may be acceptable to newer code."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from domain.decision import decide, validated
+from domain.envelope import Envelope
+from domain.identifiers import Position
+from domain.input.items import Item
+from domain.quarantine import is_too_large
+from domain.storage.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
+
+
+def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: str) -> int:
+    """Appends those quarantined items that are acceptable now; returns how many have left the quarantine."""
+    judged = [(item, *_validated_again(item)) for item in items if not is_too_large(item)]
+    changed = [
+        (item, candidates, refused)
+        for item, candidates, refused in judged
+        if not any((one.code, one.reason) == (item.refused.code, item.refused.reason) for one in refused)
+    ]
+    if not changed:
+        return 0  # nothing to write: do not take the lock
+    accepted = 0
+    with recorder.appending() as append:
+        stored = append.stored([envelope.event_id for _, candidates, _ in changed for envelope, _ in candidates])
+        for item, candidates, refused in changed:
+            decision = decide(candidates, stored)
+            append.insert(decision.new, topic)
+            stored |= {one.event_id: _as_stored(one, topic) for one in decision.new}
+            still = next(iter(refused + decision.conflicts), None)
+            append.replace(item.number, still and replace(still, received_at=item.refused.received_at))
+            accepted += still is None
+    return accepted
+
+
+def _validated_again(item: QuarantinedItem) -> tuple[list[tuple[Envelope, Item]], list[Refused]]:
+    kept = item.refused
+    candidates, refused, _ = validated([Item(kept.content, kept.source, kept.line or 0, kept.length, None)])
+    return candidates, refused
+
+
+def _as_stored(envelope: Envelope, topic: str) -> StoredEnvelope:
+    """What a later item of the same batch is compared with."""
+    return StoredEnvelope(Position(0), envelope.event_id, envelope.snapshot.id, topic, envelope.text)
