@@ -28,7 +28,7 @@ class Location:
         backend: which adapter serves it.
         target: a file path (sqlite), a libpq connection URL (postgresql), or a name (memory). It may hold a
             password, so it never belongs in a message; `str(location)` does.
-        schema: the PostgreSQL schema that holds the installation; without meaning elsewhere.
+        schema: the PostgreSQL schema that holds the installation; ignored elsewhere.
     """
 
     backend: BackendName
@@ -36,7 +36,7 @@ class Location:
     schema: str
 
     def __str__(self) -> str:
-        """The place in words that hold no secret."""
+        """The place, without a password."""
         match self.backend:
             case "sqlite":
                 return self.target
@@ -47,9 +47,9 @@ class Location:
 
 
 def locate(url: str | None = None, *, schema: str | None = None) -> Location:
-    """Reads a database URL and a schema name, each where not given from the environment, else the default.
+    """Parses a database URL and a schema name; what is None is taken from the environment, or else the default.
 
-    An empty text given is refused: an unset variable of a shell would else lead to another database.
+    Refuses an empty text: an unset shell variable would otherwise select another database.
 
     Raises:
         UsageError: the URL is of no known form, or the schema is not a plain SQL name.

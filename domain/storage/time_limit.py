@@ -1,4 +1,4 @@
-"""How long a question may take: a limit that holds for everything asked inside a block."""
+"""A time limit for all queries inside a block."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from contextvars import ContextVar
 from typing import Final, NamedTuple
 
 TIMEOUT_SECONDS_DEFAULT: Final = 30.0
-"""How long a question may take where neither the URL nor the question says otherwise."""
+"""The time limit of a query when neither the URL nor the caller gives one."""
 
 _SECONDS_MIN: Final = 0.1
 
 
 class TimeLimit(NamedTuple):
-    """A moment of the monotonic clock, and the seconds that it was away when the question began."""
+    """A deadline on the monotonic clock, and how many seconds there were when it was set."""
 
     deadline: float
     seconds: float
 
     @classmethod
     def of(cls, seconds: float) -> TimeLimit:
-        """The limit of a question that begins now."""
+        """A limit of so many seconds from now."""
         return cls(time.monotonic() + seconds, seconds)
 
     @property
     def left(self) -> float:
-        """The seconds left, never less than a tenth: a question that was begun may still be asked once."""
+        """The seconds left, never less than a tenth, so that every query is tried once."""
         return max(self.deadline - time.monotonic(), _SECONDS_MIN)
 
 
@@ -36,7 +36,7 @@ _limit: Final = ContextVar[TimeLimit | None]("limit", default=None)
 
 @contextmanager
 def time_limit(seconds: float) -> Iterator[TimeLimit]:
-    """Bounds every question asked in the block, all of them together."""
+    """Sets one time limit for all queries in the block together."""
     token = _limit.set(TimeLimit.of(seconds))
     try:
         yield _limit.get() or TimeLimit.of(seconds)
@@ -45,10 +45,10 @@ def time_limit(seconds: float) -> Iterator[TimeLimit]:
 
 
 def limit_of_block() -> TimeLimit | None:
-    """The limit of the block that this is called in, where there is one."""
+    """The limit of the surrounding block, or None."""
     return _limit.get()
 
 
 def limit_here(seconds: float) -> TimeLimit:
-    """The limit of the block that this is called in; where there is none, so many seconds from now."""
+    """The limit of the surrounding block, or else one of so many seconds from now."""
     return _limit.get() or TimeLimit.of(seconds)

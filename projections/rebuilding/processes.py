@@ -1,4 +1,4 @@
-"""An executor whose calls run in fresh interpreters, which never outlast their caller and never write a word."""
+"""A process pool whose workers end with their caller and print nothing."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ serve()
 
 
 class ProcessExecutor(Executor):
-    """Calls functions in up to `processes_max` processes, which are started as calls come.
+    """Runs calls in up to `processes_max` processes, started when they are needed.
 
-    Each is a fresh interpreter that knows nothing of the caller's program, so a script needs no main guard. Signals
-    that reach a whole process group (Ctrl-C, a hangup, a service manager's stop) end the caller only; and however the
-    caller ends, killed or not, its processes end after the call they are at and write nothing.
+    Each process is a fresh interpreter that does not import the caller's main module, so a script needs no main
+    guard. Ctrl-C, SIGHUP and SIGTERM sent to everybody end only the caller. However the caller ends, even by
+    SIGKILL, its processes end after their current call and print nothing.
     """
 
     def __init__(
@@ -51,12 +51,15 @@ class ProcessExecutor(Executor):
     def submit(
         self, fn: Callable[Arguments, Result], /, *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Future[Result]:
-        """The function, its arguments and its result are pickled; `BrokenExecutor` when its process was killed."""
+        """Schedules a call; function, arguments and result must be picklable.
+
+        The future raises `BrokenExecutor` when the process was killed.
+        """
         return self._threads.submit(self._call, fn, args, kwargs)
 
     @override
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Always waits for the calls in progress: no process is left behind."""
+        """Ends every process; waits for the calls in progress even when `wait` is false."""
         self._threads.shutdown(cancel_futures=cancel_futures)
         for process in self._processes:
             process.close()
@@ -74,7 +77,7 @@ class ProcessExecutor(Executor):
 
 
 class _Process:
-    """An interpreter at the other end of two pipes. It ends when the pipe to it does, however this process ends."""
+    """A worker interpreter, spoken to through two pipes. It ends when its input pipe closes."""
 
     def __init__(self, initializer: Callable[..., None], initargs: tuple[object, ...]) -> None:
         # In a process group of its own it never sees a Ctrl-C.
@@ -85,7 +88,7 @@ class _Process:
         self._send((initializer, initargs))
 
     def call(self, function: Callable[..., Any], args: tuple[object, ...], kwargs: dict[str, object]) -> Any:
-        """Gives the result of the call in that process, or raises what it raised."""
+        """Runs a call in the process, and returns or raises what it returned or raised."""
         assert self._process.stdout is not None  # noqa: S101 - for the type checker
         self._send((function, args, kwargs))
         try:
@@ -108,9 +111,9 @@ class _Process:
 
 
 def serve() -> None:
-    """Makes the calls that come through standard input, until its end; what they print goes to standard error.
+    """The main function of a worker: runs calls from standard input until it closes; prints go to standard error.
 
-    The caller may end at any time: then the input ends, or nobody takes the answer.
+    The caller may end at any time: then the input closes, or the answer has no reader.
     """
     source, target = sys.stdin.buffer, os.dup(1)
     os.dup2(2, 1)
@@ -131,7 +134,7 @@ def _answer(function: Callable[..., Any], args: tuple[object, ...], kwargs: dict
 
 
 def _send(target: int, answer: bytes) -> None:
-    """Writes at once: what stayed in a buffer would be complained of when this process ends."""
+    """Writes without a buffer, which Python would fail to flush at exit when the caller is gone."""
     left = memoryview(answer)
     while left:
         left = left[os.write(target, left) :]

@@ -1,4 +1,4 @@
-"""The workers that share the partitions of a rebuild and of a verification."""
+"""Worker processes that share the partitions of a rebuild or a verification."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from projections.stores.generations import Generations
 Result = TypeVar("Result")
 
 _PARTITIONS_MIN: Final = 4
-"""Fewer partitions are done before a process has started."""
+"""With fewer partitions the work is over before a process has started."""
 
 _generations: Final = ContextVar[Generations]("generations")
-"""In a worker: what it opened when it started."""
+"""Set once in each worker, when it starts."""
 
 
 class Workers:
-    """Processes on one installation, as many as asked for or as there are cores; started when there is work."""
+    """Processes that work on one installation: `count` of them, or one for each core; started when there is work."""
 
     def __init__(self, location: Location, count: int | None = None) -> None:
         self._count = 1 if location.backend == "memory" else (count or os.cpu_count() or 1)
@@ -40,9 +40,10 @@ class Workers:
     def run(
         self, work: Callable[..., Result], partitions: Sequence[tuple[object, ...]]
     ) -> Generator[Result, None, None]:
-        """Calls the function with `Generations` and the arguments of each partition; results come in any order.
+        """Calls the function in the workers, once for each partition, and yields the results in any order.
 
-        What a call raises is raised here, and no further partition begins.
+        The function gets the worker's `Generations` and the partition's arguments. When a call raises, the
+        exception is raised here and no further partition begins.
 
         Raises:
             RebuildFailed: a worker was killed.

@@ -1,7 +1,7 @@
-"""The contract of the read models' adapters: generations, units of work of projectors, and queries.
+"""What an adapter of the read models promises to projectors and to queries.
 
-A generation is one complete set of three tables. One of them serves: the pointer says which. Every answer comes
-from one snapshot: rows, pointer and position belong together.
+A generation is one complete set of the three tables. One generation serves; the catalogue's pointer says which. Every
+answer is read from one snapshot, so its rows, the pointer and the position belong together.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNDATED_SORT_KEY: Final = 2**63 - 1
 
 
 class SortKey(NamedTuple):
-    """Where a row stands in a schedule: by start (or its negative, descending), then by id."""
+    """The place of a row in a schedule: its start (negated for descending order), then its id."""
 
     start: int
     appointment_id: str
@@ -31,13 +31,13 @@ class SortKey(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ScheduleQuery:
-    """Which rows of one schedule are asked for. Times are in milliseconds since 1970 in UTC.
+    """Selects rows of one schedule. Times are in milliseconds since 1970 in UTC.
 
     Attributes:
-        ends_after: FROM of a window: what ends after it, or starts at it or later, is in.
-        starts_before: TO of a window: what starts before it is in.
-        past_before: only what is over: it started before and ended no later than this.
-        after: the sort key of the last row of the page before.
+        ends_after: the start of a window; selects what ends after it, or starts at it or later.
+        starts_before: the end of a window; selects what starts before it.
+        past_before: selects only what is over: what started before this and ended no later.
+        after: the sort key of the last row on the previous page.
     """
 
     side: Side
@@ -60,7 +60,7 @@ class ScheduleQuery:
         return -1 if self.descending else 1
 
     def selects(self, row: ScheduleRow) -> bool:
-        """Whether a row of this schedule is asked for, pages aside. The SQL adapters say the same in SQL."""
+        """Whether this query selects a row of the schedule, on any page. The SQL adapters do the same in SQL."""
         if row.body is None or (row.is_deleted and not self.include_deleted):
             return False
         return (
@@ -81,11 +81,11 @@ class ScheduleQuery:
         )
 
     def sort_key(self, starts_at: int | None, appointment_id: str) -> SortKey:
-        """Where an appointment stands in this schedule."""
+        """The place of an appointment in the order of this query."""
         return SortKey(UNDATED_SORT_KEY if starts_at is None else self.direction * starts_at, appointment_id)
 
     def page(self, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
-        """The asked page of this schedule's rows, in order."""
+        """The rows of the schedule that are on this query's page, in order."""
         keyed = [(self.sort_key(row.starts_at, row.appointment_id), row) for row in rows if self.selects(row)]
         later = [(key, row) for key, row in keyed if self.after is None or key > self.after]
         return [row for _, row in sorted(later)][: self.limit]
@@ -119,7 +119,7 @@ class Stamp(NamedTuple):
 
 
 class ScheduleChange(NamedTuple):
-    """A row that changed; `row` columns are all None for a tombstone."""
+    """A row that changed. All columns of `row` are None for a tombstone."""
 
     appointment_id: AppointmentId
     position: Position
@@ -127,7 +127,7 @@ class ScheduleChange(NamedTuple):
 
 
 class OwnerCounts(NamedTuple):
-    """A talent or a coach who has a schedule, with the number of appointments by status."""
+    """A talent or a coach who has a schedule, and how many appointments have each status."""
 
     owner_id: str
     planned: int
@@ -136,18 +136,18 @@ class OwnerCounts(NamedTuple):
 
 
 class GenerationState(StrEnum):
-    """Where a generation is in its life."""
+    """The stages of a generation's life."""
 
     BUILDING = "building"
     READY = "ready"
     RETIRED = "retired"
-    """Of no more use: it is dropped as soon as nobody holds its tables."""
+    """No longer needed; dropped as soon as nobody holds its tables."""
     DROPPED = "dropped"
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationInfo:
-    """What the catalogue says of a generation."""
+    """One generation in the catalogue."""
 
     number: Generation
     fold_version: int
@@ -158,7 +158,7 @@ class GenerationInfo:
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """All generations there ever were, by number, which one serves, and which one served before."""
+    """Every generation there ever was, ordered by number; which one serves, and which one served before."""
 
     serving: Generation
     previous: Generation | None
@@ -166,69 +166,69 @@ class Catalogue:
 
 
 class UnitOfWork(Protocol):
-    """One batch of a projector at one generation. While it is open no other projector has one there."""
+    """One batch of a projector in one generation. Only one may be open in a generation at a time."""
 
     batch_events: int
-    """How many envelopes one batch has at most."""
+    """The largest number of envelopes in one batch."""
     generation: Generation
     fold_version: int
     position: Position
 
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """The next stored envelopes after the generation's position; see `Recorder.read`."""
+        """The next stored envelopes after the generation's position, as `Recorder.read` returns them."""
 
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
-        """The rows of those appointments that have one."""
+        """The rows of these appointments; appointments without a row are left out."""
 
     def write(self, rows: Rows, position: Position) -> None:
-        """Puts the rows in the place of those with the same keys, and moves the generation to the position."""
+        """Inserts the rows, replacing those with the same keys, and moves the generation to the position."""
 
 
 class Store(Protocol):
     """Where the read models are kept. Safe to use from several threads.
 
-    Every method raises a `StorageError` when the database cannot be used, `NotInstalled` when it holds no read
-    models, and all but `migrate` a `VersionMismatch` when the tables are of another version. Each question is one
-    statement, so one snapshot, and answers for the generation that serves then.
+    Every method raises `StorageError` when the database cannot be used and `NotInstalled` when it holds no read
+    models; all but `migrate` raise `VersionMismatch` when the tables are of another version. Each query is one
+    statement, so it reads one snapshot of the generation that serves at that moment.
     """
 
     def create(self) -> None:
-        """Creates what is missing, generation 1 included; harmless when nothing is."""
+        """Creates the tables that are missing, including those of generation 1; harmless when none is."""
 
     def migrate(self) -> None:
-        """Brings older tables to this version in one transaction; harmless when they are."""
+        """Upgrades older tables to this version in one transaction; harmless when they have it."""
 
     def catalogue(self) -> Catalogue:
-        """The generations."""
+        """All generations, and which one serves."""
 
     def unit_of_work(self, generation: Generation | None = None) -> AbstractContextManager[UnitOfWork]:
-        """Opens a unit of work at a generation, as soon as nobody else has one open there.
+        """Opens a unit of work in a generation, once no other one is open there.
 
-        Without a number: at the generation that serves then, which stays the serving one until the end.
+        Without a number it takes the serving generation, and no switch happens until the end of the block.
 
-        What the block wrote is committed at its end together with the position, or not at all when it raises.
+        Commits rows and position together at the end of the block, or nothing when the block raises.
         """
 
     def stamp(self) -> Stamp:
-        """The stamp alone."""
+        """The stamp of an answer given now."""
 
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
-        """The bodies of one page of a schedule, in order."""
+        """The bodies of one page of a schedule, in the order of the query."""
 
     def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
-        """The body of one appointment's row."""
+        """The body of one appointment, or None when there is none."""
 
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
-        """Who has at least one appointment that is not deleted, by id."""
+        """Everybody who has at least one appointment that is not deleted, ordered by id."""
 
     def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
-        """The rows of a schedule above a position, tombstones included, by position and id."""
+        """The rows and tombstones of a schedule above a position, ordered by position and id."""
 
     def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
-        """The envelopes, up to the stamp's position, of every appointment the schedule has a row or tombstone of."""
+        """The envelopes, up to the stamp's position, of every appointment with a row or tombstone in the schedule."""
 
     def appointments_count(self) -> int:
-        """How many appointments the serving generation holds."""
+        """The number of appointments in the serving generation."""
 
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
-        """Like `Recorder.waiter`, but for what projectors commit."""
+        """Waits as `Recorder.waiter` does, but for commits of projectors."""

@@ -1,4 +1,4 @@
-"""What the stores of SQL databases share: a query with its stamp, its parameters, and the values of its rows."""
+"""What the stores of both SQL databases share: running a query, its parameters, and the values made of its rows."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ Row = tuple[Any, ...]
 
 
 class Queries(NamedTuple):
-    """The statements of one database; `{side}` and `{generation}` name the tables that are read.
+    """The statements of one database; `{side}` and `{generation}` stand for the tables to read.
 
-    Each selects the columns of the stamp, the version of the tables, and then the answer's columns. The answer is
-    joined only where that generation serves; the first column of an answer is never NULL otherwise.
+    Each selects the stamp, the version of the tables, and then the columns of the answer. When another generation
+    serves than the one that was read, the answer's columns are NULL; otherwise its first column never is.
     """
 
     stamp: str
@@ -48,7 +48,7 @@ class RelationalStore(Store):
 
     @abstractmethod
     def array(self, texts: Sequence[str]) -> Any:
-        """Several texts as one parameter."""
+        """Packs several texts into one parameter."""
 
     @override
     def stamp(self) -> Stamp:
@@ -83,7 +83,7 @@ class RelationalStore(Store):
 
     @override
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
-        """Every id is above the empty text."""
+        """Starts at the empty text, which sorts before every id."""
         stamp, rows = self._ask(self.queries.owners, {"after": after or "", "limit": limit}, side=side)
         return stamp, [OwnerCounts(*row) for row in rows]
 
@@ -104,9 +104,9 @@ class RelationalStore(Store):
         return int(count)
 
     def _ask(self, query: str, parameters: Mapping[str, Any], *, side: Side = Side.TALENT) -> tuple[Stamp, list[Row]]:
-        """The stamp and the rows of an answer, both of the generation that serves.
+        """The stamp and the rows of an answer, both from the serving generation.
 
-        Asks the generation that served last, without first reading which one serves; asks again when another does.
+        Reads the tables of the cached serving generation; repeats the query when another one serves by now.
         """
         while True:
             generation = self._serving_generation or self._read_serving_generation()

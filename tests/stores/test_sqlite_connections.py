@@ -92,10 +92,10 @@ def test_writers_of_one_process_have_their_turns_in_the_order_in_which_they_came
     queue, order = WriterQueue(), []
 
     def write(name: int) -> None:
-        with queue.turn(SECONDS_MAX):
+        with queue.admitted(SECONDS_MAX):
             order.append(name)
 
-    with ThreadPoolExecutor(5) as threads, queue.turn(0):
+    with ThreadPoolExecutor(5) as threads, queue.admitted(0):
         for name in range(5):
             threads.submit(write, name)
             wait_until(lambda name=name: len(queue._writers) == name + 2)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Turns of projectors and questions at the same time: who waits, and who sees what."""
+"""Units of work and queries at the same time: who waits, and who sees what."""
 
 from __future__ import annotations
 

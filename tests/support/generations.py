@@ -1,4 +1,4 @@
-"""Generations seen from beside the product: what they hold, and how a test interrupts or damages them."""
+"""Looks into generations without the product's help, and interrupts or damages their rebuilds."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class BrokenOffError(Exception):
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    """Asks again and again."""
+    """Polls until the condition holds, and fails after `SECONDS_MAX`."""
     deadline = time.monotonic() + SECONDS_MAX
     while not condition():
         assert time.monotonic() < deadline, f"did not happen within {SECONDS_MAX} s"
@@ -97,7 +97,7 @@ def held(place: Place, generation: int | None = None) -> dict[str, list[tuple[An
 
 
 def execute(place: Place, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
-    """Runs SQL behind the product's back; `?` is a parameter on either database."""
+    """Runs SQL directly on the database; `?` marks a parameter on either kind."""
     if place.backend == "sqlite":
         path = place.url.removeprefix("sqlite:///")
         with closing(sqlite3.connect(path, timeout=SECONDS_MAX, isolation_level=None)) as connection:
@@ -123,7 +123,7 @@ def tables_of(*generations: int) -> set[str]:
 
 
 def read_models(place: Place) -> ReadModels:
-    """Those of a place in memory."""
+    """The read models of a place in memory."""
     database = open_database(locate(place.url))
     with closing(database):
         assert isinstance(database, MemoryDatabase)

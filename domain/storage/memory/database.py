@@ -1,4 +1,4 @@
-"""What a `memory:NAME` holds: the library's in-memory recorder and what lies beside it."""
+"""The contents of a `memory:NAME`, shared by all who open it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
 
 
 class MemoryContents:
-    """What all who opened one name share."""
+    """Everything stored under one name."""
 
     def __init__(self) -> None:
         self.users = 0
@@ -35,14 +35,14 @@ class MemoryContents:
         self.read_models: Any = None
 
     def notify(self) -> None:
-        """Wakes whoever waits for a change."""
+        """Wakes everybody who waits for a change."""
         with self.changed:
             self.changes += 1
             self.changed.notify_all()
 
 
 class MemoryDatabase(Database):
-    """One opening of a `memory:NAME`, whose contents live while any opening of it is not closed."""
+    """A handle on a `memory:NAME`. The contents live until the last handle is closed."""
 
     backend = "memory"
 
@@ -60,10 +60,10 @@ class MemoryDatabase(Database):
 
     @property
     def contents(self) -> MemoryContents:
-        """What lies under the name.
+        """Everything stored under the name.
 
         Raises:
-            StorageError: this opening was closed.
+            StorageError: this handle was closed.
         """
         if (contents := self._contents) is None:
             raise StorageError(f"the database memory:{self.name} was closed here; open it again", place=self.place)
@@ -71,7 +71,7 @@ class MemoryDatabase(Database):
 
     @override
     def close(self) -> None:
-        """Ends this opening; the last one forgets everything. Harmless when repeated."""
+        """Closes this handle; closing the last one deletes the contents. Harmless when repeated."""
         with self._shared_lock:
             contents, self._contents = self._contents, None
             if contents is not None:

@@ -1,4 +1,4 @@
-"""A connection to PostgreSQL that gives up by itself, and that knows whether a pooler is in between."""
+"""A connection to PostgreSQL with a deadline, which detects a connection pooler in between."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ class NoAnswer(psycopg.OperationalError):
 
 
 class PostgresConnection(Connection[Row]):
-    """A connection whose waiting ends at its deadline, where it has one.
+    """A connection that stops waiting for the server at its deadline, if it has one.
 
     Attributes:
         deadline: a moment of the monotonic clock.
-        is_session: whether everything goes to one server process, as without a pooler. Else nothing that belongs to
-            a session may be used: it would reach other clients, and theirs would reach us.
+        is_session: whether all statements reach one server process, as without a pooler. Otherwise session features
+            (settings, LISTEN, prepared statements) must not be used: other clients would share them.
         returned_at: when it was last given back to a pool.
     """
 
@@ -58,10 +58,10 @@ class PostgresConnection(Connection[Row]):
 
     @classmethod
     def open(cls, parameters: Mapping[str, str], *, seconds: float) -> PostgresConnection:
-        """Connects and makes the session's settings, within so many seconds.
+        """Connects and configures the session, within so many seconds.
 
         Raises:
-            StorageError: what answers gives every statement to another session.
+            StorageError: a pooler gives every statement to another session.
         """
         connection = cls.connect(
             make_conninfo("", **parameters), autocommit=True, prepare_threshold=None, row_factory=tuple_row
@@ -76,7 +76,7 @@ class PostgresConnection(Connection[Row]):
         return connection
 
     def settle(self, options: str) -> None:
-        """Finds out whether this is a session, and makes its settings, less those that the URL's options name."""
+        """Finds out whether this is a session, and sets what the URL's options do not set."""
         [[server_pid]] = self.execute("SELECT pg_backend_pid()").fetchall()
         # A pooler makes up the process id that it tells its clients at login.
         self.is_session = server_pid == self.info.backend_pid
@@ -94,7 +94,7 @@ class PostgresConnection(Connection[Row]):
         interval: float = _INTERVAL_SECONDS,
         timeout: float | None = None,
     ) -> _Value:
-        """Like psycopg's, but not beyond the deadline: then the statement is cancelled and the connection closed."""
+        """Waits as psycopg does, but at the deadline cancels the statement and closes the connection."""
         if timeout is not None:
             return super().wait(gen, interval, timeout)
         if self.deadline is None:
@@ -107,7 +107,7 @@ class PostgresConnection(Connection[Row]):
             raise
 
     def has_ended(self) -> bool:
-        """Whether the server has closed this idle connection, as far as is known without asking it."""
+        """Whether the server has closed this idle connection, as far as can be seen without a round trip."""
         try:
             self.pgconn.consume_input()  # may read the server's last words
             self.pgconn.consume_input()  # and this the end
@@ -126,7 +126,7 @@ class PostgresConnection(Connection[Row]):
             ) from error
 
     def _give_up(self) -> bool:
-        """Lets the server end the statement, if it can be told, and closes the connection."""
+        """Cancels the statement if the server can be reached, and closes the connection."""
         try:
             self.cancel_safe(timeout=_CANCEL_SECONDS_MAX)
         except psycopg.Error:
@@ -137,7 +137,7 @@ class PostgresConnection(Connection[Row]):
 
 
 def _until(deadline: float, gen: Generator[Any, Any, _Value]) -> Generator[Any, Any, _Value]:
-    """The same generator, which ends in `NoAnswer` when nothing is ready at the deadline."""
+    """Wraps a psycopg generator so that it raises `NoAnswer` at the deadline."""
     try:
         request = next(gen)
         while True:

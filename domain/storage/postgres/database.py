@@ -1,4 +1,4 @@
-"""One schema of a PostgreSQL database: the one place that speaks to PostgreSQL and translates its errors."""
+"""One schema of a PostgreSQL database: runs its statements and translates its errors."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _SET_IDLE_TIMEOUT: Final = f"SET LOCAL idle_in_transaction_session_timeout = '{I
 
 
 class PostgresDatabase(Database):
-    """One installation on a server, through connections of its own that take every libpq parameter.
+    """One installation on a server, with a connection pool of its own.
 
     Statements are SQL with `{schema}` for the schema and `%(name)s` for parameters. Every driver error leaves as a
     `StorageError` without a secret in it. `fetch` ends within the limit of the block that it is called in, or within
@@ -67,7 +67,7 @@ class PostgresDatabase(Database):
         self._statements: dict[tuple[str, tuple[tuple[str, object], ...]], bytes] = {}
 
     def statement(self, template: str, **names: object) -> bytes:
-        """SQL text with the schema, and other names, in the places of the template's braces."""
+        """Fills the schema and other names into the braces of a template."""
         key = (template, tuple(names.items()))
         if key not in self._statements:
             identifiers: dict[str, Any] = {"schema": sql.Identifier(self.schema)}
@@ -76,7 +76,7 @@ class PostgresDatabase(Database):
         return self._statements[key]
 
     def fetch(self, statement: bytes, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Runs one reading statement and returns its rows; again when the server had gone and is back."""
+        """Runs a SELECT and returns its rows; retries on a new connection when the server had closed the old one."""
         limit = limit_here(self.timeout_seconds)
         with self._translated():
             for _ in range(CONNECTIONS_MAX):
@@ -91,7 +91,7 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def writing(self) -> Iterator[Cursor[Row]]:
-        """A cursor in a transaction; commits at the end of the block, rolls back on any error."""
+        """Opens a transaction; commits at the end of the block and rolls back on any error."""
         with (
             self._translated(),
             self._living_connection() as connection,
@@ -104,7 +104,7 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def holding(self) -> Iterator[Cursor[Row]]:
-        """A cursor in a transaction on a connection of its own, which may be idle for as long as the block takes."""
+        """Opens a transaction on a separate connection without an idle timeout."""
         with (
             self._translated(),
             self._connect(CONNECT_SECONDS_MAX) as connection,
@@ -116,7 +116,7 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def snapshot(self, token: str | None = None) -> Iterator[Cursor[Row]]:
-        """A cursor whose statements all see one snapshot, that of another transaction when its token is given."""
+        """Opens a transaction that reads one snapshot; with a token, the snapshot another transaction exported."""
         with self._translated(), self._living_connection() as connection, connection.transaction():
             connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             if token is not None:
@@ -128,17 +128,17 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def connection(self) -> Iterator[PostgresConnection]:
-        """A connection of the pool, for the library's recorder. Errors leave as the driver's."""
+        """Lends a connection to the library's recorder; the driver's errors are not translated."""
         with self._of_process().pool.connection(limit_here(self.timeout_seconds)) as connection:
             yield connection
 
     def run_script(self, script: str, **names: object) -> None:
         """Runs statements that end in a semicolon at a line's end, one an execute, in one transaction.
 
-        Makes the schema where there is none: PostgreSQL's IF NOT EXISTS asks for the right to make one all the same.
+        Creates the schema only when it is missing: IF NOT EXISTS alone would require the right to create it.
         """
         with self.writing() as cursor:
-            # Two at once: IF NOT EXISTS does not wait for what another transaction creates.
+            # For two at once: IF NOT EXISTS does not wait for what another transaction is creating.
             cursor.execute(self.statement("SELECT pg_advisory_xact_lock(4172090317)"))
             cursor.execute(self.statement(_HAS_SCHEMA), {"name": self.schema})
             if not cursor.fetchall():
@@ -147,7 +147,7 @@ class PostgresDatabase(Database):
                 cursor.execute(self.statement(statement, **names))
 
     def waiter(self, channel: str) -> AbstractContextManager[Callable[[Event, float], None]]:
-        """Waits for notifications on a channel; see `Recorder.waiter`. All waiters have one connection together."""
+        """Opens a wait for notifications on a channel, with the promises of `Recorder.waiter`."""
         return self._of_process().listener.waiter(channel)
 
     @override
@@ -159,7 +159,7 @@ class PostgresDatabase(Database):
         connections.pool.close()
 
     def _of_process(self) -> _Connections:
-        """The connections of this process: a forked one that used its parent's would read the parent's answers."""
+        """The connections of this process. On its parent's, a forked process would read the parent's answers."""
         if self._connections.pid != os.getpid():
             _PARENTS.append(self._connections)
             self._connections = _Connections(self._connect, self._connect_to_listen, self.place)
@@ -169,7 +169,7 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _living_connection(self) -> Iterator[PostgresConnection]:
-        """A connection whose server has just answered."""
+        """Lends a connection that the server has just answered on."""
         for _ in range(CONNECTIONS_MAX + 1):
             with self._of_process().pool.connection(TimeLimit.of(CONNECT_SECONDS_MAX)) as connection:
                 connection.deadline = time.monotonic() + CONNECT_SECONDS_MAX
@@ -212,7 +212,7 @@ class PostgresDatabase(Database):
 
     def _explain(self, error: NoAnswer, seconds: float) -> NoReturn:
         if not error.is_reachable:
-            self._of_process().pool.clear()  # whoever asks next need not wait for as long on the next connection
+            self._of_process().pool.clear()  # or the next query would wait as long for the next connection
         raise StorageUnavailable(
             f"PostgreSQL gave no answer within {seconds:g} s; what was committed is safe, run it again",
             place=self.place,
@@ -245,7 +245,7 @@ class PostgresDatabase(Database):
         return StorageError, f"PostgreSQL refused: {said}"
 
     def _said(self, error: psycopg.Error) -> str:
-        """The first line of what the driver said, without a secret."""
+        """The first line of the driver's message, without a password."""
         text = (str(error).strip().splitlines() or ["no reason given"])[0]
         for secret in (self._url.parameters.get("password"), os.environ.get("PGPASSWORD")):
             if secret:
@@ -254,12 +254,12 @@ class PostgresDatabase(Database):
 
 
 def _ends_session(error: psycopg.Error) -> bool:
-    """Whether these were the server's last words on a connection, whose end may be yet to come."""
+    """Whether the server closes the connection after this error, even if it is still open now."""
     return error.diag.severity_nonlocalized in ("FATAL", "PANIC")
 
 
 class _Connections:
-    """The half of a database that a forked process makes anew."""
+    """The connections of one process; a forked process makes its own."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""One connection that listens for all who wait in a process."""
+"""One connection that listens to PostgreSQL for all waiters of a process."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _HEAR: Final = "-- LISTEN goes on"
 
 
 class PostgresListener:
-    """Wakes any number of waiters on any channels, by one connection made when the first one waits.
+    """Wakes any number of waiters on any channels, over one connection that the first waiter opens.
 
-    Where there is none to be had, or a pooler would give it to others, waiters return often and so ask instead.
+    Without such a connection, or behind a pooler, waiters return often instead, so that their callers poll.
     """
 
     def __init__(self, connect: Callable[[], PostgresConnection]) -> None:
@@ -67,7 +67,7 @@ class PostgresListener:
         yield wait
 
     def close(self) -> None:
-        """Gives the connection back; harmless when repeated."""
+        """Closes the connection; harmless when repeated."""
         with self._changed:
             self._is_closed = True
             if self._ending is not None:
@@ -75,7 +75,7 @@ class PostgresListener:
                 self._ending = None
 
     def _listen(self, channel: str) -> None:
-        """Listens on the channel too, unless another thread is about to, or it was found lately to be impossible."""
+        """Listens on the channel, unless another thread is about to, or it failed a moment ago."""
         if (
             channel in self._heard
             or time.monotonic() < self._retry_at
@@ -90,7 +90,7 @@ class PostgresListener:
                 with self._changed:
                     if self._connection is connection:
                         self._hear(channel)
-        except (psycopg.Error, StorageError):  # waiters ask instead, and asking says what is wrong
+        except (psycopg.Error, StorageError):  # waiters poll instead, and their queries say what is wrong
             self._retry_at = time.monotonic() + _RETRY_SECONDS
         finally:
             self._connecting.release()
@@ -119,7 +119,7 @@ class PostgresListener:
                 while all(key.fileobj is not ended for key, _ in selector.select()):
                     connection.deadline = time.monotonic() + _ANSWER_SECONDS_MAX
                     connection.execute(_HEAR)
-            except psycopg.Error:  # waiters return, ask, and listen anew
+            except psycopg.Error:  # waiters return, query, and listen again
                 pass
             finally:
                 with self._changed:

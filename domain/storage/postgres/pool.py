@@ -1,4 +1,4 @@
-"""A pool of connections that are made, and fail, in the thread that asks for one."""
+"""A connection pool that connects in the thread that needs a connection, and so reports why it failed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _IDLE_SECONDS_MAX: Final = 300.0
 
 
 class PostgresPool:
-    """At most `CONNECTIONS_MAX` connections at a time, for any number of threads.
+    """Lends at most `CONNECTIONS_MAX` connections at a time to any number of threads.
 
-    The pool of psycopg connects in threads of its own: whoever waits learns nothing of a wrong password but that time
-    is up, and of connections cut by a restart it tries the second after one second and the third after two more.
+    `psycopg_pool` connects in background threads: with a wrong password a caller only learns that time is up, and
+    after a restart of the server it retries the second connection after one second and the third after two more.
     """
 
     def __init__(self, connect: Callable[[float], PostgresConnection], *, place: str) -> None:
@@ -41,7 +41,7 @@ class PostgresPool:
 
     @contextmanager
     def connection(self, limit: TimeLimit) -> Iterator[PostgresConnection]:
-        """A connection for the block: an idle one that lives, else a new one.
+        """Lends a connection for the block: an idle one that is still open, or a new one.
 
         Raises:
             StorageUnavailable: all are in use until the limit, or none can be made.
@@ -69,7 +69,7 @@ class PostgresPool:
             connection.close()
 
     def close(self) -> None:
-        """Closes the idle connections now, and those in use when they are given back."""
+        """Closes the idle connections now, and the others when they are returned."""
         self._is_closed = True
         self.clear()
 

@@ -1,4 +1,4 @@
-"""What a PostgreSQL URL says: the parameters of libpq, and one of ours."""
+"""Parses a PostgreSQL URL: the parameters of libpq, and a timeout of our own."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ _DEFAULTS: Final = {
 
 
 class PostgresUrl(NamedTuple):
-    """The libpq parameters, with this product's defaults for those not named, and the seconds a question may take."""
+    """The libpq parameters, completed by this product's defaults, and the time limit of a query in seconds."""
 
     parameters: dict[str, str]
     timeout_seconds: float
 
     @classmethod
     def read(cls, url: str) -> PostgresUrl:
-        """Reads a URL; `timeout=SECONDS` in its query is ours, 0 for no limit, and everything else is libpq's.
+        """Parses a URL. `timeout=SECONDS` is ours, 0 meaning no limit; all other parameters are libpq's.
 
         Raises:
-            StorageError: the URL cannot be read; the text repeats nothing of it.
+            StorageError: the URL cannot be parsed; the message repeats nothing of it.
         """
         place, _, query = url.partition("?")
         options = [option.partition("=") for option in query.split("&") if option]
@@ -48,14 +48,14 @@ class PostgresUrl(NamedTuple):
 
     @property
     def place(self) -> str:
-        """The URL of the server and the database, without the user and whatever else it said."""
+        """The URL reduced to server and database, without user and password."""
         host = self.parameters.get("host", self.parameters.get("hostaddr", ""))
         port = f":{self.parameters['port']}" if "port" in self.parameters else ""
         server, socket = ("", f"?host={host}") if "/" in host else (host, "")
         return f"postgresql://{server}{port}/{self.parameters.get('dbname', '')}{socket}"
 
     def connecting_within(self, seconds: float) -> dict[str, str]:
-        """The same parameters for a connection that has so many seconds at most; libpq knows no less than two."""
+        """The parameters with a connect timeout of at most so many seconds; libpq accepts no less than two."""
         own = self.parameters["connect_timeout"]
         if own.isdecimal() and 0 < int(own) <= seconds:
             return self.parameters
@@ -70,7 +70,7 @@ def _libpq_parameters(url: str) -> dict[str, str]:
     except (psycopg.Error, ValueError):
         is_readable, parameters = False, {}
     if not is_readable:
-        # The driver's own message may repeat a piece of a password that was not percent-encoded.
+        # The driver's own message may repeat a part of a password that was not percent-encoded.
         raise StorageError(
             "the PostgreSQL URL cannot be read; special characters in the user and the password are percent-encoded"
         )

@@ -1,4 +1,4 @@
-"""One SQLite file: the one place that opens SQLite and translates its errors."""
+"""One SQLite file: opens connections, limits their time and translates errors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT, limit_of_block
 LOCK_SECONDS_MAX: Final = 60
 _POLL_SECONDS: Final = 0.02
 _INSTRUCTIONS_A_LOOK: Final = 100_000
-"""So many instructions of SQLite's machine, a few milliseconds, go by between two looks at the clock."""
+"""How many SQLite instructions, a few milliseconds, run between two checks of the deadline."""
 
 
 class SQLiteDatabase(Database):
@@ -51,27 +51,27 @@ class SQLiteDatabase(Database):
 
     @override
     def close(self) -> None:
-        """Gives back every connection; harmless when repeated."""
+        """Closes every connection; harmless when repeated."""
         self._pool.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Cursor]:
-        """A cursor for one statement. Each statement is a snapshot of its own."""
+        """Opens a cursor whose statements each read a snapshot of their own."""
         with self._translated(), self._pool.connection() as connection, _bounded(connection):
             yield connection.cursor()
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Cursor]:
-        """A cursor whose statements all see one snapshot."""
+        """Opens a cursor whose statements all read one snapshot."""
         with self._translated(), self._pool.connection() as connection, _bounded(connection):
             connection.execute("BEGIN")
             yield connection.cursor()
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Cursor]:
-        """A cursor in a transaction that holds the write lock; commits at the end, rolls back on any error.
+        """Opens a transaction that holds the write lock; commits at the end of the block, rolls back on any error.
 
-        The writers of this process take turns in the order in which they came. Readers never wait for them.
+        Writers of one process get the lock in the order in which they asked. Readers never wait for them.
         """
         with self._translated(), self._pool.writing() as connection:
             yield connection.cursor()
@@ -162,7 +162,7 @@ def run_script(cursor: sqlite3.Cursor, sql: str) -> None:
 
 @contextmanager
 def _bounded(connection: Connection) -> Iterator[None]:
-    """Ends what is asked in the block when its time is up, where it is a question with a time limit."""
+    """Interrupts the queries of the block at the surrounding time limit, if there is one."""
     limit = limit_of_block()
     if limit is None:
         yield
@@ -190,7 +190,7 @@ def _connect(path: str, uri: str) -> Connection:
 
 
 def _set_wal_mode(connection: Connection) -> None:
-    """The change to WAL mode does not wait by itself for others who open the same new file."""
+    """Switches to WAL mode, retrying while others open the same new file: SQLite itself does not wait here."""
     deadline = time.monotonic() + LOCK_SECONDS_MAX
     while True:
         try:

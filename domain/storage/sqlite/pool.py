@@ -1,4 +1,4 @@
-"""The connections of one process to one SQLite file: readers never wait, writers wait in turn."""
+"""The connections of one process to one SQLite file: readers never wait, writers queue."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from threading import Lock
 from typing import Any, Final
 
 IDLE_MAX: Final = 5
-"""So many connections stay open for the next use; as many as there are threads may be in use."""
+"""How many idle connections are kept; the number in use is not limited."""
 
 STATEMENTS_MAX: Final = 128
-"""So many prepared statements a connection keeps: more than this product has."""
+"""How many prepared statements a connection caches: more than this product has."""
 
 
 class PoolClosedError(Exception):
@@ -23,15 +23,15 @@ class PoolClosedError(Exception):
 
 
 class ForkedError(Exception):
-    """This process was forked from the one that is using the connection."""
+    """This process was forked from the one that uses the connection."""
 
 
 class WriterTimeoutError(Exception):
-    """The writers of this process that came before did not end in time."""
+    """Earlier writers of this process did not finish in time."""
 
 
 class Connection(sqlite3.Connection):
-    """A connection that knows its process and its cursors."""
+    """A connection that remembers its process and its open cursors."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -39,13 +39,13 @@ class Connection(sqlite3.Connection):
         self._cursors: list[sqlite3.Cursor] = []
 
     def cursor(self) -> sqlite3.Cursor:  # type: ignore[override] # nobody here asks for cursors of another class
-        """A cursor that ends with this use of the connection."""
+        """A cursor that is closed when the connection is returned."""
         cursor = super().cursor()
         self._cursors.append(cursor)
         return cursor
 
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
-        """Runs a statement on such a cursor."""
+        """Runs a statement on a new cursor."""
         return self.cursor().execute(sql, parameters)
 
     def check_process(self) -> None:
@@ -54,7 +54,7 @@ class Connection(sqlite3.Connection):
             raise ForkedError
 
     def end_use(self) -> None:
-        """Ends every transaction and statement: one half read would keep its view of the file for the next user."""
+        """Closes all cursors and rolls back: a half-read cursor would keep its snapshot for the next user."""
         while self._cursors:
             self._cursors.pop().close()
         if self.in_transaction:
@@ -62,7 +62,7 @@ class Connection(sqlite3.Connection):
 
 
 def connect(uri: str, *, lock_timeout: float) -> Connection:
-    """Opens a connection that commits each statement unless told otherwise, and that any thread may use."""
+    """Opens a connection in autocommit mode that any thread may use."""
     return sqlite3.connect(
         uri,
         uri=True,
@@ -75,9 +75,9 @@ def connect(uri: str, *, lock_timeout: float) -> Connection:
 
 
 class Pool:
-    """Connections made by `connect` when they are needed, kept for the next use. Safe in threads.
+    """Connections made by `connect` on demand and kept for reuse. Safe in threads.
 
-    A forked process opens its own, and never closes those of its parent: SQLite takes the locks of both for one's.
+    A forked process opens its own and never closes its parent's: SQLite would take the parent's locks for its own.
     """
 
     def __init__(self, path: Path, connect: Callable[[], Connection], *, lock_timeout: float) -> None:
@@ -97,7 +97,7 @@ class Pool:
 
     @contextmanager
     def connection(self) -> Iterator[Connection]:
-        """A connection for this block alone. What it has begun by then is rolled back."""
+        """Lends a connection for the block; a transaction left open is rolled back."""
         mine = self._mine()
         connection = mine.take() or self._connect()
         try:
@@ -107,21 +107,21 @@ class Pool:
 
     @contextmanager
     def writing(self) -> Iterator[Connection]:
-        """A connection with the write lock, in a transaction that is committed at the end of the block.
+        """Lends a connection in a transaction with the write lock, committed at the end of the block.
 
-        The lock is taken at once: a transaction that becomes a writer later would ignore the busy timeout.
+        Takes the lock at once: a transaction that starts to write later would ignore the busy timeout.
 
         Raises:
-            WriterTimeoutError: earlier writers of this process did not end in time.
+            WriterTimeoutError: earlier writers of this process did not finish in time.
         """
-        with self._mine().writers.turn(self._lock_timeout), self.connection() as connection:
+        with self._mine().writers.admitted(self._lock_timeout), self.connection() as connection:
             connection.execute("BEGIN IMMEDIATE")
             yield connection
             connection.check_process()
             connection.commit()
 
     def close(self) -> None:
-        """Closes what is idle now, and the rest after its use; harmless when repeated."""
+        """Closes the idle connections now, and the others when they are returned; harmless when repeated."""
         self._is_closed = True
         self._of_process.close()
 
@@ -134,7 +134,7 @@ class Pool:
 
 
 class _OfProcess:
-    """The half of a pool that a forked process makes anew."""
+    """The connections of one process; a forked process makes its own."""
 
     def __init__(self, path: Path) -> None:
         self.pid = os.getpid()
@@ -176,9 +176,9 @@ class _OfProcess:
 
 
 class WriterQueue:
-    """Lets the writers of one process to one file in one at a time, in the order in which they came.
+    """A fair lock: admits the writers of one process to one file one at a time, first come, first served.
 
-    SQLite's own wait asks again now and then: who writes on and on would keep out who waits.
+    SQLite's own busy handler polls, so a writer that never pauses would starve the others.
     """
 
     def __init__(self) -> None:
@@ -186,11 +186,11 @@ class WriterQueue:
         self._writers: deque[Lock] = deque()
 
     @contextmanager
-    def turn(self, seconds: float) -> Iterator[None]:
-        """Waits for the turn and has it until the end of the block.
+    def admitted(self, seconds: float) -> Iterator[None]:
+        """Waits until it is this writer's turn, which lasts until the end of the block.
 
         Raises:
-            WriterTimeoutError: it did not come within so many seconds.
+            WriterTimeoutError: its turn did not come within so many seconds.
         """
         mine = Lock()
         with self._lock:
@@ -210,7 +210,7 @@ class WriterQueue:
 
 
 _WRITERS: Final[dict[tuple[int, Path], WriterQueue]] = {}
-"""By process and file: everything in a process that writes one file waits in one queue."""
+"""One queue for each process and file, shared by all pools."""
 
 _PARENTS: Final[list[object]] = []
-"""What was inherited by a fork, so that it is never collected and closed."""
+"""Connections inherited by a fork, kept so that they are never garbage-collected and closed."""

@@ -32,7 +32,7 @@ from projections.stores.generations import Partition
 
 @dataclass(slots=True)
 class Tables:
-    """The three tables of one generation, and the lock of its unit of work."""
+    """The three tables of one generation, and the lock that its unit of work holds."""
 
     info: GenerationInfo
     write_lock: RLock = field(default_factory=RLock)
@@ -42,7 +42,7 @@ class Tables:
     )
 
     def put(self, rows: Rows) -> None:
-        """Puts rows in the place of those with the same keys."""
+        """Inserts rows, replacing those with the same keys."""
         self.appointments |= {row.appointment_id: row for row in rows.appointments}
         for side in Side:
             for row in rows.of(side):
@@ -50,7 +50,7 @@ class Tables:
 
 
 class ReadModels:
-    """All generations of one place."""
+    """Every generation of one installation in memory."""
 
     def __init__(self) -> None:
         first = Generation(1)
@@ -63,7 +63,7 @@ class ReadModels:
 
     @staticmethod
     def of(database: MemoryDatabase) -> ReadModels:
-        """Those of a database, made when they are first asked for."""
+        """The read models of a database, created on first use."""
         contents = database.contents
         with contents.lock:
             if contents.read_models is None:
@@ -72,7 +72,7 @@ class ReadModels:
             return models
 
     def tables(self, generation: Generation | None) -> Tables:
-        """Those of a generation; without a number of the one that serves now."""
+        """The tables of a generation, or of the serving one when no number is given."""
         return self.generations[generation or self.serving]
 
 
@@ -206,7 +206,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self.position = position
 
     def commit(self) -> None:
-        """Carries out what the block asked for, at once."""
+        """Applies everything that was written."""
         with self._contents.lock:
             for rows, position in self._written:
                 self._tables.put(rows)
