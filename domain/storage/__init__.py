@@ -1,4 +1,4 @@
-"""The places that can hold an installation: its event store and its read models."""
+"""Opens the database of an installation, whichever kind it is."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["Database", "open_database", "recorder_of"]
 
 
 def open_database(location: Location) -> Database:
-    """Opens a place without creating anything there."""
+    """Opens the database at a location, without creating anything there."""
     return _backend(location.backend).open(location)
 
 
 def recorder_of(database: Database) -> Recorder:
-    """The adapter of the event store in an opened database."""
+    """The event store's adapter in an open database."""
     return _backend(database.backend).recorder(database)
 
 

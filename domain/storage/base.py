@@ -1,4 +1,4 @@
-"""The contract of the event store's adapters. They store and find; every decision is the event store's."""
+"""What an adapter of the event store promises: it stores and finds, and leaves every decision to the event store."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TABLES_VERSION: Final = 2
 """
 
 READ_BYTES_MAX = 64 * 1024 * 1024
-"""A read ends before its envelopes' texts exceed this many bytes together (but holds at least one)."""
+"""The most bytes of text that one read returns, unless its first envelope alone has more."""
 
 
 def check_tables_version(found: int) -> None:
@@ -36,13 +36,13 @@ def check_tables_version(found: int) -> None:
 
 
 def arrival_now() -> datetime:
-    """The time of arrival of what is appended now: with milliseconds, as people are shown it and ask for it."""
+    """The time of arrival of what is appended now, in whole milliseconds as it is shown to people."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class StoredEnvelope(NamedTuple):
-    """An envelope as it lies in the event store.
+    """An envelope in the event store.
 
     Attributes:
         text: the UTF-8 JSON as received.
@@ -59,25 +59,25 @@ class StoredEnvelope(NamedTuple):
 
 
 def with_arrivals(rows: Iterable[tuple[Any, ...]]) -> list[StoredEnvelope]:
-    """Stored envelopes of a database's rows that end in the time of arrival."""
+    """Makes stored envelopes of rows whose last column is the time of arrival."""
     return [StoredEnvelope(*row)._replace(arrived_at=arrival_of(row[5])) for row in rows]
 
 
 def arrival_of(stored: datetime | str | None) -> datetime | None:
-    """A time of arrival as a database holds it, in UTC."""
+    """Converts a time of arrival from a database to UTC."""
     moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
     return moment and moment.astimezone(UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Something that could not be accepted, before it is in the quarantine.
+    """An item that could not be accepted, before it is in the quarantine.
 
     Attributes:
-        content: the bytes as they came; of an item too large the first 64 KiB.
-        length: the number of bytes as they came.
-        sha256: the hex digest of all the bytes as they came.
-        line: where it began in its source, from 1; None when it did not come from a file.
+        content: the bytes as received; the first 64 KiB of an item that was too large.
+        length: the number of bytes received.
+        sha256: the hex digest of all bytes received.
+        line: the line of its source where it began, counted from 1; None when it did not come from a file.
     """
 
     code: RefusalCode
@@ -94,7 +94,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class QuarantinedItem:
-    """A refused item in the quarantine; `count` says how often the same bytes came with the same code."""
+    """A refused item in the quarantine; `count` is how often the same bytes were refused with the same code."""
 
     number: int
     refused: Refused
@@ -102,7 +102,7 @@ class QuarantinedItem:
 
 
 class Database(Protocol):
-    """An opened place. Call `close` once for each time it was opened.
+    """An open database. Call `close` once for each time it was opened.
 
     Attributes:
         backend: which adapters serve it.
@@ -120,7 +120,7 @@ class Database(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class QuarantineFilter:
-    """Which items of the quarantine are meant: all, unless one of these narrows it.
+    """Selects items of the quarantine; all of them when nothing is given.
 
     Attributes:
         code: refused for this.
@@ -143,39 +143,39 @@ class QuarantineCount(NamedTuple):
 
 
 class QuarantineTable(Protocol):
-    """Where refused items are kept; an `AppendTransaction` adds and removes them."""
+    """The refused items; an `AppendTransaction` adds and removes them."""
 
     def items(self, chosen: QuarantineFilter) -> Iterator[QuarantinedItem]:
-        """The items by number, lazily and in bounded memory."""
+        """Iterates over the items in the order of their numbers, in bounded memory."""
 
     def item(self, number: int) -> QuarantinedItem | None:
-        """One item by its number."""
+        """The item with this number, or None."""
 
     def numbers(self, chosen: QuarantineFilter) -> list[int]:
         """The numbers of the items, ascending."""
 
     def counts(self, chosen: QuarantineFilter) -> list[QuarantineCount]:
-        """How many items there are, by code and source."""
+        """The number of items for each code and source."""
 
 
 class AppendTransaction(Protocol):
-    """One atomic append. While it is open no other append to the same event store is."""
+    """One atomic append. Only one may be open in an event store at a time."""
 
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
-        """Those of the envelopes that are stored already, under whichever appointment."""
+        """Those of the envelopes that are already stored, whatever their appointment."""
 
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
-        """Stores the envelopes at the next positions, in their order. None of their ids is stored."""
+        """Stores the envelopes at the next positions, in this order. None of their ids may be stored already."""
 
     def quarantine(self, refused: Sequence[Refused]) -> None:
-        """Keeps refused items; the same digest and code once, with a count."""
+        """Puts refused items into the quarantine; items with the same digest and code are one item with a count."""
 
     def replace(self, number: int, refused: Refused | None) -> None:
-        """Takes an item out of the quarantine, or keeps it with a new code and reason."""
+        """Removes an item from the quarantine, or gives it a new code and reason."""
 
 
 class Recorder(Protocol):
-    """Where envelopes and the quarantine are kept. Safe to use from several threads.
+    """The storage of envelopes and of the quarantine. Safe to use from several threads.
 
     Every method raises a `StorageError` when the database cannot be used.
     """
@@ -183,45 +183,44 @@ class Recorder(Protocol):
     quarantine: QuarantineTable
 
     def create(self) -> None:
-        """Creates what is missing; harmless when nothing is."""
+        """Creates the tables that are missing; harmless when none is."""
 
     def check(self) -> None:
         """Raises `NotInstalled` when `create` has not run here, `VersionMismatch` when another version's did."""
 
     def renew_epoch(self) -> None:
-        """Gives the store another epoch, by chance."""
+        """Gives the event store a new random epoch."""
 
     def appending(self) -> AbstractContextManager[AppendTransaction]:
-        """Begins an append; commits at the end of the block, or leaves no trace when the block raises.
+        """Opens an append; commits at the end of the block, and stores nothing when the block raises.
 
-        Readers after a position never see a later append before an earlier one.
+        No reader sees a later append before an earlier one.
         """
 
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
-        """Stored envelopes with `after` < position <= `upto`, by position, at most `limit`."""
+        """At most `limit` stored envelopes with `after` < position <= `upto`, ordered by position."""
 
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
         """The stored envelopes of one appointment with their times of arrival, by event id."""
 
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
-        """One stored envelope by its id."""
+        """The stored envelope with this id, or None."""
 
     def head(self) -> Position:
-        """The highest position; 0 when nothing is stored."""
+        """The highest position, or 0 when nothing is stored."""
 
     def arrival_after(self, position: Position) -> datetime | None:
-        """When the first envelope after a position arrived; None when there is none, or nobody knows."""
+        """When the first envelope after a position arrived, or None when there is none or the time is unknown."""
 
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
         """Opens a wait for appends of any process.
 
-        The callable returns after an append that was committed since the context was entered or since the
-        last call returned, when the event is set, or after so many seconds. It may return early; it never
-        sleeps through an append.
+        The callable returns once an append was committed since the context was entered or since the last call
+        returned, when the event is set, or after so many seconds. It may return early, but never misses an append.
         """
 
     def envelopes_count(self) -> int:
-        """How many envelopes are stored."""
+        """The number of stored envelopes."""
 
 
 _Database = TypeVar("_Database", bound=Database)
@@ -229,7 +228,7 @@ _Database = TypeVar("_Database", bound=Database)
 
 @dataclass(frozen=True, slots=True)
 class Backend(Generic[_Database]):
-    """How the places of one kind are opened, and what records events there."""
+    """One kind of database: how it is opened, and its event store's adapter."""
 
     open: Callable[[Location], Database]
     recorder: Callable[[_Database], Recorder]

@@ -1,4 +1,4 @@
-"""The adapters of the read models: memory, SQLite and PostgreSQL, behind one contract in two halves."""
+"""The read models in each kind of database: `store_of` queries and projects, `generations_of` rebuilds."""
 
 from __future__ import annotations
 

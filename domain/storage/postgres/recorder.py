@@ -72,7 +72,7 @@ _ARRIVAL_AFTER: Final = """
 def reading(
     database: PostgresDatabase, *, after: Position, upto: Position, limit: int
 ) -> tuple[bytes, dict[str, int]]:
-    """The statement and the parameters of `Recorder.read`."""
+    """Builds the statement and the parameters of `Recorder.read`."""
     parameters = {"after": after, "upto": upto, "limit": limit, "bytes_max": READ_BYTES_MAX}
     return database.statement(_READ), parameters
 
@@ -92,7 +92,7 @@ class PostgresRecorder(Recorder):
 
     @override
     def check(self) -> None:
-        """Takes tables without a row of their version for those of version 1."""
+        """Treats tables without a row for their version as version 1."""
         version = self._tables_version()
         if version is None:
             self.head()  # raises when there is no event store at all
@@ -156,7 +156,7 @@ class PostgresRecorder(Recorder):
 
 
 class _LibraryDatastore(PostgresDatastore):
-    """What the library's recorder asks of a datastore, on the connections of this database."""
+    """Gives the library's recorder the connections of this database."""
 
     def __init__(self, database: PostgresDatabase) -> None:
         super().__init__("", "", "", "", "", schema=database.schema, originator_id_type="text")

@@ -29,8 +29,8 @@ from domain.storage.sqlite.quarantine import SQLiteQuarantine
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
 
 
-# SQLite adds no column whose default is a time, so the table is made anew. The rows keep their positions, and their
-# times of arrival stay unknown.
+# SQLite cannot add a column whose default is a time, so the table is recreated. The rows keep their
+# positions, and their times of arrival stay unknown.
 _SET_ASIDE_SQL: Final = """
     DROP INDEX stored_events_event_id;
     ALTER TABLE stored_events RENAME TO stored_events_1;
@@ -45,7 +45,7 @@ _BRING_OVER_SQL: Final = """
 
 
 def migrate(cursor: sqlite3.Cursor) -> None:
-    """Brings the tables of version 1 to this version, in the transaction of the cursor; harmless when they are."""
+    """Upgrades tables of version 1 in the transaction of the cursor; harmless when they are newer."""
     columns = [name for (name,) in cursor.execute("SELECT name FROM pragma_table_info('stored_events')")]
     if "arrived_at" not in columns:
         run_script(cursor, _SET_ASIDE_SQL + EVENT_STORE_SQL + _BRING_OVER_SQL)
@@ -87,7 +87,7 @@ class SQLiteRecorder(Recorder):
 
     @override
     def check(self) -> None:
-        """Takes tables without a row of their version for those of version 1."""
+        """Treats tables without a row for their version as version 1."""
         version = self._tables_version()
         if version is None:
             self.head()  # raises when there is no event store at all
