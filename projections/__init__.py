@@ -2,6 +2,7 @@
 
 appointments   `Appointments`, the object to open
 projector      reads envelopes in batches, folds them and writes rows      rows  the rows of an appointment
+calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history
 stores/        the tables of the read models: memory, SQLite, PostgreSQL
@@ -9,6 +10,7 @@ cli/           the command line                                            web/ 
 """
 
 from projections.appointments import Appointments, InstallationStatus
+from projections.calendar_links import CalendarLink, CalendarLinks
 from projections.projector import Projector
 from projections.queries.changes import Change, Changes
 from projections.queries.conflicts import Conflict, Conflicts
@@ -25,6 +27,8 @@ from projections.stores.base import OwnerCounts, Stamp
 __all__ = [
     "AppointmentAnswer",
     "Appointments",
+    "CalendarLink",
+    "CalendarLinks",
     "Change",
     "Changes",
     "Conflict",

@@ -14,6 +14,7 @@ from domain.identifiers import Generation, Position
 from domain.storage import open_database
 from domain.storage.location import Location, locate
 from domain.storage.time_limit import time_limit
+from projections.calendar_links import CalendarLinks
 from projections.projector import Projector
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
@@ -66,6 +67,7 @@ class Appointments:
         events: the event store.
         projector: what brings the read models up to the event store.
         schedules: what answers questions.
+        calendar_links: the tokens of calendar feeds.
     """
 
     def __init__(self, location: Location, *, timeout: float | None = None) -> None:
@@ -84,6 +86,7 @@ class Appointments:
         self.events: Final = EventStore(self._database)
         self.projector: Final = Projector(self._database, closing=self._closing)
         self.schedules: Final = Schedules(self._database)
+        self.calendar_links: Final = CalendarLinks(self._database)
 
     @classmethod
     def open(cls, url: str | None = None, *, schema: str | None = None, timeout: float | None = None) -> Self:

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from domain.errors import AppointmentsError, InputUnreadable, StorageError, UsageError
 from projections.cli.commands.appointment import appointment
+from projections.cli.commands.calendar_link import calendar_link
 from projections.cli.commands.changes import changes
 from projections.cli.commands.conflicts import conflicts
 from projections.cli.commands.export import export
@@ -65,6 +66,7 @@ COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
     ("rebuild", rebuild, "rebuild --json"),
     ("rollback", rollback, "rollback"),
     ("verify", verify, "verify --sample 1000"),
+    ("calendar-link", calendar_link, "calendar-link --talent talent-1"),
     ("serve", serve, "serve --intake --project"),
     ("status", status, "status --check --max-lag 1000"),
     ("export", export, "export --from-position 1001 > envelopes.jsonl"),

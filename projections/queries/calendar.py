@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Final
 
 from domain.appointment import Appointment
 from domain.envelope import Status
 from domain.errors import UsageError
 from projections.rows import Side
+
+REFRESH: Final = timedelta(hours=1)
+"""How often a program that subscribes is asked to look again."""
 
 _CONTROLS: Final = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
@@ -21,12 +25,16 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
         UsageError: the `icalendar` library is not installed.
     """
     try:
-        from icalendar import Calendar, Event
+        from icalendar import Calendar, Event, Timezone, TimezoneStandard
     except ImportError:
         raise UsageError("calendars need the icalendar library: pip install 'appointments[ical]'") from None
     calendar = Calendar()
     calendar.add("prodid", "-//appointments//EN")
     calendar.add("version", "2.0")
+    calendar.add("method", "PUBLISH")
+    calendar.add("x-wr-calname", "Appointments")
+    calendar.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
+    calendar.add("x-published-ttl", "PT1H")
     for one in appointments:
         if one.start_date is None:
             continue
@@ -41,13 +49,40 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
         if one.end_date is not None and one.end_date > one.start_date:
             event.add("dtend", one.end_date)
         event.add("summary", _text(one.title))
-        if one.description:
-            event.add("description", _text(one.description))
+        description = "\n\n".join(_descriptions(one))
+        if description:
+            event.add("description", _text(description))
         is_off = one.status is Status.CANCELED or one.deleted_at is not None
         event.add("status", "CANCELLED" if is_off else "CONFIRMED")
         event.add(f"x-{side.other}-id", _text(side.other.owner_of(one)))
+        if one.canceled_by:
+            event.add("x-canceled-by", one.canceled_by)
+        if one.cancelation_reason:
+            event.add("x-cancelation-reason", one.cancelation_reason)
         calendar.add_component(event)
+    if not calendar.subcomponents:  # the standard asks for a component, and some programs insist
+        always = TimezoneStandard()
+        always.add("dtstart", datetime(1970, 1, 1))  # noqa: DTZ001 - in the zone's own time
+        always.add("tzoffsetfrom", timedelta(0))
+        always.add("tzoffsetto", timedelta(0))
+        utc = Timezone()
+        utc.add("tzid", "UTC")
+        utc.add_component(always)
+        calendar.add_component(utc)
     return bytes(calendar.to_ical())
+
+
+def _descriptions(one: Appointment) -> Iterator[str]:
+    """What is said of an appointment: its description, and of a cancelation by whom, why, and in which words."""
+    if one.description:
+        yield one.description
+    if one.status is Status.CANCELED:
+        by = f" by {one.canceled_by}" if one.canceled_by else ""
+        yield f"Canceled{by}" + (f": {one.cancelation_reason}" if one.cancelation_reason else "")
+        if one.cancelation_explanation:
+            yield one.cancelation_explanation
+    if one.deleted_at is not None:
+        yield "Deleted"
 
 
 def _text(value: str) -> str:

@@ -8,6 +8,7 @@ from domain.storage import Database
 from domain.storage.location import BackendName
 from projections.stores.base import Store
 from projections.stores.generations import Backend, Generations
+from projections.stores.links import Links
 
 
 def store_of(database: Database) -> Store:
@@ -34,3 +35,23 @@ def _backend(name: BackendName) -> Backend[Any]:
             from projections.stores import postgres
 
             return postgres.BACKEND
+
+
+def links_of(database: Database) -> Links:
+    """The links of calendar feeds in an opened database."""
+    from domain.storage.memory.database import MemoryDatabase
+    from domain.storage.sqlite.database import SQLiteDatabase
+
+    if isinstance(database, MemoryDatabase):
+        from projections.stores.memory.links import MemoryLinks
+
+        return MemoryLinks(database)
+    if isinstance(database, SQLiteDatabase):
+        from projections.stores.sqlite.links import SQLiteLinks
+
+        return SQLiteLinks(database)
+    from domain.storage.postgres.database import PostgresDatabase
+    from projections.stores.postgres.links import PostgresLinks
+
+    assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
+    return PostgresLinks(database)

@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from projections.appointments import Appointments
 from projections.web.configuration import Access
+from projections.web.feed import add_feed
 from projections.web.follower import Follower
 from projections.web.guard import Guard
 from projections.web.health import add_health
@@ -54,5 +55,6 @@ def create_app(service: Service) -> ASGIApp:
     if service.intake is not None:
         add_intake(app, service.intake, service.access)
     add_pages(app, service.appointments)
+    add_feed(app, service.appointments)
     add_live(app, service.appointments.schedules, service.closing)
     return Guard(app, access=service.access)

@@ -60,6 +60,7 @@ class ReadModels:
         self.generations = {first: Tables(info)}
         self.partitions: dict[Generation, dict[int, tuple[Partition, bool]]] = {}
         self.rebuilding = Lock()
+        self.calendar_links: dict[tuple[Side, str], str] = {}
 
     @staticmethod
     def of(database: MemoryDatabase) -> ReadModels:

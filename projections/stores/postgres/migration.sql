@@ -14,3 +14,12 @@ CREATE TABLE IF NOT EXISTS {schema}.rebuild_partition (
     is_loaded boolean NOT NULL,
     PRIMARY KEY (generation, number)
 );
+
+-- The tokens of calendar feeds: who has one reads that person's schedule, and nothing else.
+CREATE TABLE IF NOT EXISTS {schema}.calendar_link (
+    side text NOT NULL,
+    owner_id text NOT NULL,
+    token text NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL,
+    PRIMARY KEY (side, owner_id)
+);

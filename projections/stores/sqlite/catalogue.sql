@@ -35,3 +35,12 @@ CREATE TABLE IF NOT EXISTS rebuild_partition (
     is_loaded INTEGER NOT NULL,
     PRIMARY KEY (generation, number)
 );
+
+-- The tokens of calendar feeds: who has one reads that person's schedule, and nothing else.
+CREATE TABLE IF NOT EXISTS calendar_link (
+    side TEXT NOT NULL,
+    owner_id TEXT NOT NULL,
+    token TEXT NOT NULL UNIQUE,
+    created_at TEXT NOT NULL,
+    PRIMARY KEY (side, owner_id)
+);
