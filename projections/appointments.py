@@ -171,8 +171,10 @@ class Appointments:
     ) -> RebuildReport:
         """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
 
+        Resumes an unfinished rebuild unless `restart` is set.
+
         Args:
-            restart: begin anew where an unfinished rebuild could be resumed.
+            restart: start over instead of resuming an unfinished rebuild.
             processes: how many processes load and verify at once; as many as there are cores unless given.
             progress: told how far each phase is.
 
