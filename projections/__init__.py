@@ -19,7 +19,8 @@ from projections.queries.history import FieldChange, History, RevisionChange
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations
-from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
+from projections.rebuilding.progress import Progress
+from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 from projections.rebuilding.verification import Difference, Verification
 from projections.rows import Side
 from projections.stores.base import OwnerCounts, Stamp

@@ -18,7 +18,8 @@ from projections.calendar_links import CalendarLinks
 from projections.projector import Projector
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
-from projections.rebuilding.rebuild import Progress, RebuildReport, rebuild, rollback
+from projections.rebuilding.progress import Progress
+from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
 from projections.rebuilding.verification import Verification, verify
 from projections.stores import store_of
 from projections.stores.base import GenerationState

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
@@ -26,6 +26,7 @@ from domain.storage.base import StoredEnvelope
 from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import UnitOfWork
+from projections.stores.tally import Sum
 
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 60.0
@@ -216,18 +217,22 @@ def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:
     return rows_of(folded_appointments)
 
 
-def fold_streams(envelopes: Iterator[StoredEnvelope]) -> tuple[Rows, int]:
-    """Folds whole streams, one after the other, into rows; returns them with the number of envelopes."""
-    events = 0
+def fold_streams(envelopes: Iterable[StoredEnvelope]) -> tuple[Rows, Sum]:
+    """Folds whole streams, one after the other, into rows; returns them with the sum of the envelopes in them."""
+    count = total = 0
 
     def folded_appointments() -> Iterator[tuple[FoldedAppointment, Position]]:
-        nonlocal events
+        nonlocal count, total
         for _, stream in groupby(envelopes, key=attrgetter("appointment_id")):
             stored_envelopes = list(stream)
-            events += len(stored_envelopes)
-            yield _folded(None, stored_envelopes), max(stored_envelopes).position
+            folded = _folded(None, stored_envelopes)
+            for revision in folded.revisions:  # not what was read: what is in the rows
+                count += 1
+                total += revision.event_id
+            yield folded, max(stored_envelopes).position
 
-    return rows_of(folded_appointments()), events
+    rows = rows_of(folded_appointments())
+    return rows, Sum.of(count, total)
 
 
 def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredEnvelope]) -> FoldedAppointment:

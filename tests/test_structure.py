@@ -34,6 +34,7 @@ ALLOWED = {
         "projections.rows",
         "projections.cli.sample",
         "projections.rebuilding.verification",
+        "projections.stores.tally",
     ),
     "typer": ("projections.cli.",),
     "rich": ("projections.cli.",),

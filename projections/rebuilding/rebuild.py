@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from contextlib import closing
+from dataclasses import dataclass
+from typing import Final
 
 from domain.appointment import current_fold_version
 from domain.arguments import flag, optional, positive_number
@@ -15,27 +15,20 @@ from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.storage import Database
+from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
 from projections.projector import Projector, check_not_newer, fold_streams, project
+from projections.rebuilding.loaded import changed_partitions, check_projected, loaded_differences
 from projections.rebuilding.old_generations import drop_superseded
+from projections.rebuilding.progress import Progress, Watch
 from projections.rebuilding.verification import Difference, check
 from projections.rebuilding.workers import Workers
 from projections.stores import generations_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
-from projections.stores.generations import Generations, Loaded, Partition, partitions_up_to
-
-PHASES: Final = ("read and fold", "load", "index", "catch up", "verify", "switch")
+from projections.stores.generations import Folded, Generations, Loaded, Partition, partitions_up_to
+from projections.stores.tally import TextsRead
 
 _logger: Final = logging.getLogger("appointments")
-
-
-class Progress(NamedTuple):
-    """How far a phase is. `done` and `total` count envelopes, in "verify" and "load" appointments where known."""
-
-    phase: str
-    done: int
-    total: int
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,26 +63,6 @@ class DifferencesFound(RebuildFailed):
         self.differences = differences
 
 
-@dataclass(slots=True)
-class _Watch:
-    """Tells the progress and keeps the time."""
-
-    tell: Callable[[Progress], None] | None
-    seconds: dict[str, float] = field(default_factory=lambda: dict.fromkeys(PHASES, 0.0))
-
-    def show(self, phase: str, done: int, total: int) -> None:
-        if self.tell is not None:
-            self.tell(Progress(phase, done, total, self.seconds[phase]))
-
-    @contextmanager
-    def timing(self, phase: str) -> Iterator[None]:
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[phase] += time.perf_counter() - began
-
-
 def rebuild(
     database: Database,
     location: Location,
@@ -103,7 +76,7 @@ def rebuild(
     _install(database)
     generations = generations_of(database)
     with generations.rebuilding() as check_alone:
-        run = _Run(database, generations, location, processes, _Watch(progress), check_alone)
+        run = _Run(database, generations, location, processes, Watch(progress), check_alone)
         unfinished = _unfinished(database, generations, restart=restart)
         if unfinished is not None:
             try:
@@ -126,7 +99,7 @@ class _Run:
     generations: Generations
     location: Location
     processes: int | None
-    watch: _Watch
+    watch: Watch
     check_alone: Callable[[], None]
 
     def complete(self, generation: Generation, upto: Position) -> RebuildReport:
@@ -141,6 +114,8 @@ class _Run:
     def _complete(self, generation: Generation, upto: Position) -> RebuildReport:
         began, generations, watch = time.perf_counter(), self.generations, self.watch
         with closing(Workers(self.location, self.processes)) as workers:
+            earlier = generations.tallies(generation)
+            self._accept(generation, changed_partitions(generations, generation, earlier, workers=workers))
             loaded = _load(self.database, generations, workers, generation, watch)
             self.check_alone()
             with watch.timing("index"):
@@ -148,11 +123,44 @@ class _Run:
                 generations.make_keys(generation)
                 watch.show("index", 1, 1)
             generations.finish(generation, upto)
-            position = _make_ready(self.database, generations, workers, generation, watch, self.check_alone)
+            with watch.timing("verify"):
+                self._accept(generation, self._differences(generation, upto, workers))
+            _project_to_head(self.database, generation, watch)
+            with watch.timing("verify"):
+                self._accept(generation, check_projected(generations, generation, after=upto))
+            _project_to_head(self.database, generation, watch)
+            with watch.timing("switch"):
+                watch.show("switch", 0, 1)
+                position = _switch(generations, generation, self.check_alone)
+                watch.show("switch", 1, 1)
             self.check_alone()
         kept = drop_superseded(self.database, generations).kept
         seconds = time.perf_counter() - began
         return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
+
+    def _differences(self, generation: Generation, upto: Position, workers: Workers) -> list[Difference]:
+        """What is wrong with a loaded generation.
+
+        History is folded again only to name what counts and digests found, or after an interruption, when a
+        projector had written to the generation already.
+        """
+
+        def show(done: int, total: int) -> None:
+            self.watch.show("verify", done, total)
+
+        show(0, 1)
+        found: list[Difference] = []
+        if _position(self.database, generation) == upto:
+            found = loaded_differences(self.generations, generation, upto, workers=workers, progress=show)
+            if not found:
+                return []
+        return check(self.generations, generation, workers=workers, progress=show).differences or found
+
+    def _accept(self, generation: Generation, differences: list[Difference]) -> None:
+        """Drops a generation that is wrong."""
+        if differences:
+            self.generations.drop(generation)
+            raise DifferencesFound(differences)
 
 
 def rollback(database: Database) -> Generation:
@@ -161,7 +169,7 @@ def rollback(database: Database) -> Generation:
     generations = generations_of(database)
     with generations.rebuilding() as check_alone:
         previous = _previous(store_of(database).catalogue())
-        _project_to_head(database, previous.number, _Watch(None))
+        _project_to_head(database, previous.number, Watch(None))
         _switch(generations, previous.number, check_alone)
         return previous.number
 
@@ -205,7 +213,7 @@ def _unfinished(database: Database, generations: Generations, *, restart: bool) 
 
 
 def _load(
-    database: Database, generations: Generations, workers: Workers, generation: Generation, watch: _Watch
+    database: Database, generations: Generations, workers: Workers, generation: Generation, watch: Watch
 ) -> Loaded:
     """Loads every partition that is not loaded yet."""
     total = EventStore(database).head()
@@ -232,35 +240,22 @@ def _loaded(generations: Generations, workers: Workers, generation: Generation) 
 
 def load_partition(generations: Generations, generation: Generation, partition: Partition) -> Loaded:
     """Folds and loads one partition of history; one that is loaded already stays as it is."""
-    return generations.load(generation, partition, fold_streams)
+    return generations.load(generation, partition, fold_partition)
 
 
-def _make_ready(
-    database: Database,
-    generations: Generations,
-    workers: Workers,
-    generation: Generation,
-    watch: _Watch,
-    check_alone: Callable[[], None],
-) -> Position:
-    """Catches a loaded generation up, verifies it and switches to it; one that is wrong is dropped."""
-    _project_to_head(database, generation, watch)
-    with watch.timing("verify"):
-        checked = check(
-            generations, generation, workers=workers, progress=lambda done, total: watch.show("verify", done, total)
-        )
-    if checked.differences:
-        generations.drop(generation)
-        raise DifferencesFound(checked.differences)
-    _project_to_head(database, generation, watch)
-    with watch.timing("switch"):
-        watch.show("switch", 0, 1)
-        position = _switch(generations, generation, check_alone)
-        watch.show("switch", 1, 1)
-    return position
+def fold_partition(envelopes: Iterator[StoredEnvelope]) -> Folded:
+    """The rows of a partition, and what they were made of."""
+    texts = TextsRead(envelopes)
+    rows, folded = fold_streams(texts)
+    return Folded(rows, folded, texts.sum)
 
 
-def _project_to_head(database: Database, generation: Generation, watch: _Watch) -> None:
+def _position(database: Database, generation: Generation) -> Position:
+    [info] = [one for one in store_of(database).catalogue().generations if one.number == generation]
+    return info.position
+
+
+def _project_to_head(database: Database, generation: Generation, watch: Watch) -> None:
     with watch.timing("catch up"):
         Projector(database, generation=generation).catch_up(
             progress=lambda position, goal: watch.show("catch up", position, goal)

@@ -105,7 +105,7 @@ def check(
     with generations.snapshot(generation) as snapshot:
         counts = snapshot.counts()
         total = counts[0] if sample is None else min(sample, counts[0])
-        checked = _Part(0, (0, 0, 0), _position_differences(snapshot))
+        checked = Part(0, (0, 0, 0), _position_differences(snapshot))
         with closing(_parts(generations, generation, snapshot, workers, sample)) as parts:
             for part in parts:
                 checked = checked.plus(part)
@@ -119,7 +119,7 @@ def check(
         return Verification(checked.appointments, differences[:DIFFERENCES_MAX])
 
 
-class _Part(NamedTuple):
+class Part(NamedTuple):
     """What was checked: the number of appointments, of rows found in each table, and the differences."""
 
     appointments: int
@@ -128,47 +128,50 @@ class _Part(NamedTuple):
 
     @property
     def is_beyond_doubt(self) -> bool:
+        """Whether there are so many differences that nobody needs more."""
         return len(self.differences) >= DIFFERENCES_MAX
 
-    def plus(self, other: _Part) -> _Part:
+    def plus(self, other: Part) -> Part:
+        """Both together."""
         first, second, third = (mine + its for mine, its in zip(self.rows, other.rows, strict=True))
         differences = self.differences + other.differences
-        return _Part(self.appointments + other.appointments, (first, second, third), differences)
+        return Part(self.appointments + other.appointments, (first, second, third), differences)
 
 
 def _parts(
     generations: Generations, generation: Generation, snapshot: Snapshot, workers: Workers, sample: int | None
-) -> Generator[_Part, None, None]:
+) -> Generator[Part, None, None]:
     """Checks part by part: here, or shared among the workers where they can see this very snapshot."""
     if sample is not None:
-        yield from _checked(snapshot, _sampled(snapshot, sample))
+        yield from check_streams(snapshot, _sampled(snapshot, sample))
         return
     partitions = partitions_up_to(generations, min(snapshot.position, snapshot.head))
     token = snapshot.share() if workers.are_worth(partitions) else None
     if token is None:
         for partition in partitions:
-            yield from _checked(snapshot, snapshot.streams(partition))
+            yield from check_streams(snapshot, snapshot.streams(partition))
         return
     yield from workers.run(check_partition, [(generation, token, partition) for partition in partitions])
 
 
-def check_partition(generations: Generations, generation: Generation, token: str, partition: Partition) -> _Part:
+def check_partition(generations: Generations, generation: Generation, token: str, partition: Partition) -> Part:
     """Checks one partition of history in the snapshot of the given token."""
-    checked = _Part(0, (0, 0, 0), [])
+    checked = Part(0, (0, 0, 0), [])
     with generations.snapshot(generation, token=token) as snapshot:
-        for part in _checked(snapshot, snapshot.streams(partition)):
+        for part in check_streams(snapshot, snapshot.streams(partition)):
             checked = checked.plus(part)
             if checked.is_beyond_doubt:
                 break
     return checked
 
 
-def _checked(snapshot: Snapshot, envelopes: Iterator[StoredEnvelope]) -> Iterator[_Part]:
+def check_streams(snapshot: Snapshot, envelopes: Iterator[StoredEnvelope]) -> Iterator[Part]:
+    """Compares the rows of whole streams with a fold of them, some hundred appointments at a time."""
     for portion in _portions(envelopes):
         expected, _ = fold_streams(iter(portion))
         found = snapshot.rows(expected)
         sizes = len(found.appointments), len(found.talents), len(found.coaches)
-        yield _Part(len(expected.appointments), sizes, list(_differences(expected, found)))
+        yield Part(len(expected.appointments), sizes, list(_differences(expected, found)))
 
 
 def _sampled(snapshot: Snapshot, sample: int) -> Iterator[StoredEnvelope]:

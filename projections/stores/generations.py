@@ -12,6 +12,7 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import Database, StoredEnvelope
 from projections.rows import Rows
 from projections.stores.base import Store, UnitOfWork
+from projections.stores.tally import Sum, Tally
 
 TABLES: Final = ("appointment", "talent_schedule", "coach_schedule")
 """The read models; the names of their tables end in the number of the generation."""
@@ -80,8 +81,24 @@ class Loaded(NamedTuple):
         )
 
 
-Fold = Callable[[Iterator[StoredEnvelope]], tuple[Rows, int]]
-"""Rows, and the number of envelopes they were made of, from envelopes that come stream by stream."""
+class Folded(NamedTuple):
+    """The rows of whole streams; the envelopes folded, with the total of their ids; a digest of their texts."""
+
+    rows: Rows
+    envelopes: Sum
+    texts: Sum
+
+
+Fold = Callable[[Iterator[StoredEnvelope]], Folded]
+"""Folds envelopes that come stream by stream."""
+
+
+class Portion(NamedTuple):
+    """A part of one table of a generation, as large as is read at once: from one place of its rows to another."""
+
+    table: str
+    first: int
+    until: int
 
 
 class Switch(NamedTuple):
@@ -104,7 +121,7 @@ class Snapshot(Protocol):
         """A token by which other processes open an equal view while this one is open; None where none can."""
 
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        """The envelopes of a range of appointments, stream by stream, each by event id."""
+        """The envelopes of a range of appointments up to its position, stream by stream, each by event id."""
 
     def rows(self, keys: Rows) -> Rows:
         """The rows of the generation under the keys of the given rows, in any order."""
@@ -150,7 +167,19 @@ class Generations(Protocol):
         """The partitions of a generation that are not loaded yet."""
 
     def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
-        """Folds and loads a partition and notes that it is loaded, all at once or not at all."""
+        """Folds and loads a partition and notes that it is loaded, with its tally, all at once or not at all."""
+
+    def tallies(self, generation: Generation) -> list[tuple[Partition, Tally]]:
+        """The partitions of a generation that are loaded, each with what loading it read and wrote."""
+
+    def envelopes(self, upto: Position) -> Sum:
+        """The envelopes that are stored up to a position, with the total of their ids."""
+
+    def portions(self, generation: Generation) -> list[Portion]:
+        """Portions that together hold every row of a generation, each once."""
+
+    def read_back(self, generation: Generation, portion: Portion) -> Sum:
+        """The rows of a portion as they are stored, summed up as `load` did."""
 
     def make_keys(self, generation: Generation) -> None:
         """Makes the keys of a loaded generation; harmless when they are there."""

@@ -22,7 +22,7 @@ from tests.conftest import Place
 from tests.support.builders import as_json
 from tests.support.generations import SECONDS_MAX, execute, line_of, python, read_models
 
-PHASES: Final = ["read and fold", "load", "index", "catch up", "verify", "switch"]
+PHASES: Final = ["read and fold", "load", "index", "verify", "catch up", "switch"]
 
 
 def rebuilt(place: Place, **options: Any) -> RebuildReport:

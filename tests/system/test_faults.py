@@ -28,7 +28,7 @@ from domain.storage.sqlite.database import SQLiteDatabase
 from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
-from projections.projector import fold_streams
+from projections.rebuilding.rebuild import fold_partition
 from projections.stores import generations_of
 from projections.stores.generations import Partition
 from tests.conftest import Place
@@ -157,7 +157,7 @@ def test_a_partition_of_a_rebuild_that_finds_no_space_is_not_loaded_by_half(
     limit_pages(full_file, 10)
     generation = generations.begin([Partition(1, None, None, Position(EVENTS))])
     with pytest.raises(StorageUnavailable, match="no space left"):
-        generations.load(generation, generations.partitions(generation)[0], fold_streams)
+        generations.load(generation, generations.partitions(generation)[0], fold_partition)
     assert len(generations.partitions(generation)) == 1
     report = sqlite_place.appointments().rebuild()
     assert (report.generation, report.events) == (generation, EVENTS)

@@ -59,7 +59,7 @@ def test_processes_that_share_a_rebuild_of_a_file_find_what_is_wrong_with_it(
     )
 
     def damage(told: Progress) -> None:
-        if told.phase == "catch up":
+        if told.phase == "verify":
             change(sqlite_place, At("appointment", "appointment-07"), generation=2, position=1)
 
     with pytest.raises(DifferencesFound) as caught:

@@ -12,7 +12,8 @@ from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import Bars, complain, print_json, progress_bars
-from projections.rebuilding.rebuild import DifferencesFound, Progress, RebuildReport
+from projections.rebuilding.progress import Progress
+from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 
 
 def rebuild(

@@ -19,8 +19,19 @@ from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import Rows, Side
 from projections.stores.base import GenerationInfo, GenerationState
-from projections.stores.generations import Fold, Generations, Loaded, Partition, Snapshot, Switch, quantiles
+from projections.stores.generations import (
+    TABLES,
+    Fold,
+    Generations,
+    Loaded,
+    Partition,
+    Portion,
+    Snapshot,
+    Switch,
+    quantiles,
+)
 from projections.stores.memory.store import MemoryUnitOfWork, ReadModels, Tables
+from projections.stores.tally import Sum, Tally, sum_of_values
 
 
 class MemoryGenerations(Generations):
@@ -60,7 +71,7 @@ class MemoryGenerations(Generations):
                 number, current_fold_version(), Position(0), GenerationState.BUILDING, datetime.now(UTC)
             )
             self._models.generations[number] = Tables(info)
-            self._models.partitions[number] = {partition.number: (partition, False) for partition in partitions}
+            self._models.partitions[number] = {partition.number: (partition, None) for partition in partitions}
             return number
 
     @override
@@ -71,19 +82,43 @@ class MemoryGenerations(Generations):
 
     @override
     def partitions(self, generation: Generation) -> list[Partition]:
-        return [partition for partition, is_loaded in self._models.partitions[generation].values() if not is_loaded]
+        return [partition for partition, tally in self._models.partitions[generation].values() if tally is None]
 
     @override
     def load(self, generation: Generation, partition: Partition, fold: Fold) -> Loaded:
         began = time.perf_counter()
-        rows, events = fold(iter(self._streams(partition, partition.upto)))
-        folded = time.perf_counter()
+        folded = fold(iter(self._streams(partition)))
+        folded_at, rows = time.perf_counter(), folded.rows
+        sums = [sum_of_values(one) for one in (rows.appointments, rows.talents, rows.coaches)]
         with self._database.contents.lock:
-            _, is_loaded = self._models.partitions[generation][partition.number]
-            if not is_loaded:
+            _, tally = self._models.partitions[generation][partition.number]
+            if tally is None:
                 self._models.generations[generation].put(rows)
-                self._models.partitions[generation][partition.number] = (partition, True)
-        return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
+                tally = Tally(folded.envelopes, folded.texts, *sums)
+                self._models.partitions[generation][partition.number] = (partition, tally)
+        events, appointments = folded.envelopes.size, len(rows.appointments)
+        return Loaded(events, appointments, folded_at - began, time.perf_counter() - folded_at)
+
+    @override
+    def tallies(self, generation: Generation) -> list[tuple[Partition, Tally]]:
+        known = self._models.partitions[generation].values()
+        return [(partition, tally) for partition, tally in known if tally is not None]
+
+    @override
+    def envelopes(self, upto: Position) -> Sum:
+        history = self._history(upto)
+        return Sum.of(len(history), sum(stored.event_id for stored in history))
+
+    @override
+    def portions(self, generation: Generation) -> list[Portion]:
+        return [Portion(table, 0, 0) for table in TABLES]
+
+    @override
+    def read_back(self, generation: Generation, portion: Portion) -> Sum:
+        with self.snapshot(generation) as snapshot:
+            [rows] = snapshot.everything()
+            tables = (rows.appointments, rows.talents, rows.coaches)
+            return sum_of_values(tables[TABLES.index(portion.table)])
 
     @override
     def make_keys(self, generation: Generation) -> None:
@@ -134,10 +169,10 @@ class MemoryGenerations(Generations):
             after = batch[-1].position
         return history
 
-    def _streams(self, partition: Partition, upto: Position) -> list[StoredEnvelope]:
+    def _streams(self, partition: Partition) -> list[StoredEnvelope]:
         mine = [
             stored
-            for stored in self._history(upto)
+            for stored in self._history(partition.upto)
             if (partition.first is None or stored.appointment_id >= partition.first)
             and (partition.until is None or stored.appointment_id < partition.until)
         ]
@@ -159,7 +194,7 @@ class MemorySnapshot(Snapshot):
 
     @override
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        return iter(self._adapter._streams(partition, self.position))  # noqa: SLF001 - two halves of one adapter
+        return iter(self._adapter._streams(partition))  # noqa: SLF001 - two halves of one adapter
 
     @override
     def rows(self, keys: Rows) -> Rows:

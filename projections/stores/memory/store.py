@@ -28,6 +28,7 @@ from projections.stores.base import (
     UnitOfWork,
 )
 from projections.stores.generations import Partition
+from projections.stores.tally import Tally
 
 
 @dataclass(slots=True)
@@ -58,7 +59,7 @@ class ReadModels:
         self.serving = first
         self.previous: Generation | None = None
         self.generations = {first: Tables(info)}
-        self.partitions: dict[Generation, dict[int, tuple[Partition, bool]]] = {}
+        self.partitions: dict[Generation, dict[int, tuple[Partition, Tally | None]]] = {}
         self.rebuilding = Lock()
         self.calendar_links: dict[tuple[Side, str], str] = {}
 

@@ -25,7 +25,8 @@ INSERT INTO {schema}.generation (number, fold_version, position, state, created_
 VALUES (1, {fold_version}, 0, 'ready', now())
 ON CONFLICT DO NOTHING;
 
--- The partitions of a generation that is being built, and which of them are loaded.
+-- The partitions of a generation that is being built, and which of them are loaded. `tally` is JSON: counts and
+-- digests of what loading one read and wrote, with which the rows are compared before the generation serves.
 CREATE TABLE IF NOT EXISTS {schema}.rebuild_partition (
     generation bigint NOT NULL,
     number bigint NOT NULL,
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS {schema}.rebuild_partition (
     until text,
     upto bigint NOT NULL,
     is_loaded boolean NOT NULL,
+    tally text,
     PRIMARY KEY (generation, number)
 );
 

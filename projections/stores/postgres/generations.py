@@ -16,7 +16,6 @@ from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning, StorageUnavailable
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.postgres.database import PostgresDatabase, Row, statements_of
-from projections.rows import Side
 from projections.stores.base import GenerationState
 from projections.stores.generations import (
     TABLES,
@@ -24,13 +23,16 @@ from projections.stores.generations import (
     Generations,
     Loaded,
     Partition,
+    Portion,
     Switch,
     quantiles,
     sample_positions,
 )
+from projections.stores.postgres.reading_back import envelopes, load_rows, portions, read_back, tallies
 from projections.stores.postgres.snapshot import APPOINTMENTS_AT, PostgresSnapshot, streams_of_partition
 from projections.stores.postgres.store import GENERATION_SQL, KEYS_SQL
 from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
+from projections.stores.tally import Sum, Tally
 
 _REBUILDING: Final = "SELECT singleton FROM {schema}.rebuilding FOR UPDATE NOWAIT"
 
@@ -62,24 +64,6 @@ _TAKE_PARTITION: Final = """
     AND number = %(number)s
     AND NOT is_loaded
 """
-
-_COPY_APPOINTMENTS: Final = """
-    COPY {schema}.appointment_{generation} (appointment_id, position, body) FROM STDIN (FORMAT BINARY)
-"""
-
-_COPY_SCHEDULE: Final = """
-    COPY {schema}.{side}_schedule_{generation} (
-        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
-        ends_at, is_deleted, body
-    )
-    FROM STDIN (FORMAT BINARY)
-"""
-
-_APPOINTMENT_TYPES: Final = ("text", "int8", "text")
-
-_SCHEDULE_TYPES: Final = (
-    "text", "text", "int8", "text", "text", "text", "text", "int8", "int8", "bool", "text",
-)  # fmt: skip
 
 _FINISH: Final = """
     UPDATE {schema}.generation
@@ -199,12 +183,27 @@ class PostgresGenerations(Generations):
             cursor.execute(self._database.statement(_TAKE_PARTITION), parameters)
             if cursor.rowcount == 0:
                 return Loaded(0, 0, 0.0, 0.0)
-            rows, events = fold(streams_of_partition(cursor, self._database, partition, partition.upto))
-            folded = time.perf_counter()
-            self._copy(cursor, _COPY_APPOINTMENTS, _APPOINTMENT_TYPES, rows.appointments, generation=generation)
-            for side in Side:
-                self._copy(cursor, _COPY_SCHEDULE, _SCHEDULE_TYPES, rows.of(side), generation=generation, side=side)
-        return Loaded(events, len(rows.appointments), folded - began, time.perf_counter() - folded)
+            folded = fold(streams_of_partition(cursor, self._database, partition))
+            folded_at = time.perf_counter()
+            load_rows(self._database, cursor, generation, partition.number, folded)
+        events, appointments = folded.envelopes.size, len(folded.rows.appointments)
+        return Loaded(events, appointments, folded_at - began, time.perf_counter() - folded_at)
+
+    @override
+    def tallies(self, generation: Generation) -> list[tuple[Partition, Tally]]:
+        return tallies(self._database, generation)
+
+    @override
+    def envelopes(self, upto: Position) -> Sum:
+        return envelopes(self._database, upto)
+
+    @override
+    def portions(self, generation: Generation) -> list[Portion]:
+        return portions(self._database, generation)
+
+    @override
+    def read_back(self, generation: Generation, portion: Portion) -> Sum:
+        return read_back(self._database, generation, portion)
 
     @override
     def make_keys(self, generation: Generation) -> None:
@@ -266,11 +265,3 @@ class PostgresGenerations(Generations):
     def _set_state(self, cursor: Cursor[Row], generation: Generation, state: GenerationState) -> None:
         parameters = {"generation": generation, "state": state.value}
         cursor.execute(self._database.statement(_SET_STATE), parameters)
-
-    def _copy(
-        self, cursor: Cursor[Row], template: str, types: Sequence[str], rows: Sequence[Row], **names: object
-    ) -> None:
-        with cursor.copy(self._database.statement(template, **names)) as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS {schema}.rebuild_partition (
     until text,
     upto bigint NOT NULL,
     is_loaded boolean NOT NULL,
+    tally text,
     PRIMARY KEY (generation, number)
 );
 

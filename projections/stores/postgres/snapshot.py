@@ -92,7 +92,7 @@ class PostgresSnapshot(Snapshot):
 
     @override
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        return streams_of_partition(self._cursor, self._database, partition, self.position)
+        return streams_of_partition(self._cursor, self._database, partition)
 
     @override
     def rows(self, keys: Rows) -> Rows:
@@ -147,10 +147,10 @@ class PostgresSnapshot(Snapshot):
 
 
 def streams_of_partition(
-    cursor: Cursor[Row], database: PostgresDatabase, partition: Partition, upto: Position
+    cursor: Cursor[Row], database: PostgresDatabase, partition: Partition
 ) -> Iterator[StoredEnvelope]:
     """Streams through a cursor on the server, so that memory does not grow with the partition."""
-    parameters = {"first": partition.first, "until": partition.until, "upto": upto}
+    parameters = {"first": partition.first, "until": partition.until, "upto": partition.upto}
     with cursor.connection.cursor("streams", binary=True) as streaming:
         streaming.itersize = _PORTION_ROWS
         streaming.execute(database.statement(_PARTITION_STREAMS), parameters)

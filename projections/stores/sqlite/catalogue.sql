@@ -25,7 +25,8 @@ INSERT INTO generation (number, fold_version, position, state, created_at)
 VALUES (1, {fold_version}, 0, 'ready', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
 ON CONFLICT DO NOTHING;
 
--- The partitions of a generation that is being built, and which of them are loaded.
+-- The partitions of a generation that is being built, and which of them are loaded. `tally` is JSON: counts and
+-- digests of what loading one read and wrote, with which the rows are compared before the generation serves.
 CREATE TABLE IF NOT EXISTS rebuild_partition (
     generation INTEGER NOT NULL,
     number INTEGER NOT NULL,
@@ -33,6 +34,7 @@ CREATE TABLE IF NOT EXISTS rebuild_partition (
     until TEXT,
     upto INTEGER NOT NULL,
     is_loaded INTEGER NOT NULL,
+    tally TEXT,
     PRIMARY KEY (generation, number)
 );
 

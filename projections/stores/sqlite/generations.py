@@ -23,16 +23,39 @@ from projections.stores.generations import (
     Generations,
     Loaded,
     Partition,
+    Portion,
     Switch,
     quantiles,
     sample_positions,
 )
-from projections.stores.sqlite.snapshot import SQLiteSnapshot, appointments_at, streams_of_partition
+from projections.stores.sqlite.snapshot import (
+    SQLiteSnapshot,
+    appointments_at,
+    schedule_row,
+    streams_of_partition,
+)
 from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
+from projections.stores.tally import Sum, Tally, sum_of_values
 
 _PAUSE_RATIO: Final = 0.5
 """After each partition the file is left to others for this part of the time the partition held it."""
+
+_PORTION_ROWS: Final = 10_000
+
+_READ_APPOINTMENTS: Final = """
+    SELECT appointment_id, position, body
+    FROM appointment_{generation}
+    WHERE rowid > ? AND rowid <= ?
+"""
+
+_READ_SCHEDULE: Final = """
+    SELECT
+        {side}_id, appointment_id, position, counterpart_id, status, appointment_type, subphase_id, starts_at,
+        ends_at, is_deleted, body
+    FROM {side}_schedule_{generation}
+    WHERE rowid > ? AND rowid <= ?
+"""
 
 _INSERT_APPOINTMENT: Final = "INSERT INTO appointment_{generation} (appointment_id, position, body) VALUES (?, ?, ?)"
 
@@ -119,20 +142,71 @@ class SQLiteGenerations(Generations):
         """Folds before it takes the write lock, and leaves the file to others for a while afterwards."""
         began = time.perf_counter()
         with self._database.snapshot() as cursor:
-            rows, events = fold(streams_of_partition(cursor, partition, partition.upto))
-        folded = time.perf_counter()
+            folded = fold(streams_of_partition(cursor, partition))
+            rows = folded.rows
+            sums = [sum_of_values(one) for one in (rows.appointments, rows.talents, rows.coaches)]
+            tally = Tally(folded.envelopes, folded.texts, *sums)
+        folded_at = time.perf_counter()
         with self._database.writing() as cursor:
             cursor.execute(
-                "UPDATE rebuild_partition SET is_loaded = 1 WHERE generation = ? AND number = ? AND NOT is_loaded",
-                (generation, partition.number),
+                """
+                UPDATE rebuild_partition
+                SET is_loaded = 1, tally = ?
+                WHERE generation = ? AND number = ? AND NOT is_loaded
+                """,
+                (tally.to_json(), generation, partition.number),
             )
             if cursor.rowcount == 1:
                 cursor.executemany(_INSERT_APPOINTMENT.format(generation=generation), rows.appointments)
                 for side in Side:
                     cursor.executemany(_INSERT_SCHEDULE.format(side=side, generation=generation), rows.of(side))
-        loaded = time.perf_counter()
-        time.sleep((loaded - folded) * _PAUSE_RATIO)
-        return Loaded(events, len(rows.appointments), folded - began, loaded - folded)
+        loaded_at = time.perf_counter()
+        time.sleep((loaded_at - folded_at) * _PAUSE_RATIO)
+        return Loaded(folded.envelopes.size, len(rows.appointments), folded_at - began, loaded_at - folded_at)
+
+    @override
+    def tallies(self, generation: Generation) -> list[tuple[Partition, Tally]]:
+        with self._database.reading() as cursor:
+            cursor.execute(
+                """
+                SELECT number, first, until, upto, tally
+                FROM rebuild_partition
+                WHERE generation = ? AND tally IS NOT NULL
+                ORDER BY number
+                """,
+                (generation,),
+            )
+            return [(Partition(*partition), Tally.from_json(tally)) for *partition, tally in cursor]
+
+    @override
+    def envelopes(self, upto: Position) -> Sum:
+        count = total = 0  # SQLite's own SUM would overflow
+        with self._database.snapshot() as cursor:
+            for [event_id] in cursor.execute(
+                "SELECT originator_version FROM stored_events WHERE rowid <= ?", (upto,)
+            ):
+                count, total = count + 1, total + event_id
+        return Sum.of(count, total)
+
+    @override
+    def portions(self, generation: Generation) -> list[Portion]:
+        found = []
+        with self._database.snapshot() as cursor:
+            for table in TABLES:
+                cursor.execute(f"SELECT COALESCE(MAX(rowid), 0) FROM {table}_{generation}")  # noqa: S608
+                [last] = cursor.fetchone()
+                found += [Portion(table, at, at + _PORTION_ROWS) for at in range(0, last, _PORTION_ROWS)]
+        return found
+
+    @override
+    def read_back(self, generation: Generation, portion: Portion) -> Sum:
+        with self._database.snapshot() as cursor:
+            places = (portion.first, portion.until)
+            if portion.table == TABLES[0]:
+                return sum_of_values(cursor.execute(_READ_APPOINTMENTS.format(generation=generation), places))
+            side = portion.table.removesuffix("_schedule")
+            cursor.execute(_READ_SCHEDULE.format(side=side, generation=generation), places)
+            return sum_of_values(map(schedule_row, cursor))
 
     @override
     def make_keys(self, generation: Generation) -> None:

@@ -12,6 +12,7 @@ CREATE TABLE IF NOT EXISTS rebuild_partition (
     until TEXT,
     upto INTEGER NOT NULL,
     is_loaded INTEGER NOT NULL,
+    tally TEXT,
     PRIMARY KEY (generation, number)
 );
 

@@ -88,7 +88,7 @@ class SQLiteSnapshot(Snapshot):
 
     @override
     def streams(self, partition: Partition) -> Iterator[StoredEnvelope]:
-        return streams_of_partition(self._another_cursor(), partition, self.position)
+        return streams_of_partition(self._another_cursor(), partition)
 
     @override
     def rows(self, keys: Rows) -> Rows:
@@ -100,7 +100,7 @@ class SQLiteSnapshot(Snapshot):
         for side in Side:
             pairs = json.dumps([(row.owner_id, row.appointment_id) for row in keys.of(side)])
             cursor.execute(_SCHEDULE_ROWS.format(side=side, generation=self._generation), {"keys": pairs})
-            found.of(side).extend(_schedule_row(row) for row in cursor)
+            found.of(side).extend(schedule_row(row) for row in cursor)
         return found
 
     @override
@@ -121,7 +121,7 @@ class SQLiteSnapshot(Snapshot):
             cursor.execute(_ALL_SCHEDULE_ROWS.format(side=side, generation=self._generation))
             while portion := cursor.fetchmany(_PORTION_ROWS):
                 rows = Rows([], [], [])
-                rows.of(side).extend(_schedule_row(row) for row in portion)
+                rows.of(side).extend(schedule_row(row) for row in portion)
                 yield rows
 
     @override
@@ -138,17 +138,16 @@ class SQLiteSnapshot(Snapshot):
         return self._cursor.connection.cursor()
 
 
-def streams_of_partition(cursor: sqlite3.Cursor, partition: Partition, upto: Position) -> Iterator[StoredEnvelope]:
+def streams_of_partition(cursor: sqlite3.Cursor, partition: Partition) -> Iterator[StoredEnvelope]:
     """The envelopes of a partition up to a position, stream by stream, each by event id."""
-    cursor.execute(_PARTITION_STREAMS, {"first": partition.first, "until": partition.until, "upto": upto})
+    cursor.execute(_PARTITION_STREAMS, {"first": partition.first, "until": partition.until, "upto": partition.upto})
     return (StoredEnvelope(*row) for row in cursor)
 
 
-def _schedule_row(row: tuple[Any, ...]) -> ScheduleRow:
-    schedule_row = ScheduleRow(*row)
-    if schedule_row.is_deleted is None:
-        return schedule_row
-    return schedule_row._replace(is_deleted=bool(schedule_row.is_deleted))
+def schedule_row(row: tuple[Any, ...]) -> ScheduleRow:
+    """A row of a schedule as SQLite gives it."""
+    is_deleted = None if row[9] is None else bool(row[9])
+    return ScheduleRow._make((*row[:9], is_deleted, row[10]))
 
 
 def appointments_at(cursor: sqlite3.Cursor, positions: Sequence[int]) -> list[AppointmentId]:
