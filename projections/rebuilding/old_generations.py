@@ -1,4 +1,4 @@
-"""Dropping generations that readers see no more and nobody rolls back to."""
+"""Drops generations that no reader sees and no rollback needs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from projections.stores.generations import Generations
 
 
 class DroppedGenerations(NamedTuple):
-    """Old generations whose tables were dropped, and those that are kept because somebody else holds them."""
+    """The old generations that were dropped, and those kept because somebody else holds their tables."""
 
     dropped: tuple[Generation, ...]
     kept: tuple[Generation, ...]

@@ -1,4 +1,4 @@
-"""The contract for making, checking and switching generations; the other half of `Store`."""
+"""What an adapter of the read models promises to rebuilds: the other half of the contract in base.py."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ TABLES: Final = ("appointment", "talent_schedule", "coach_schedule")
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """One idempotent partition of a rebuild: the appointments whose ids are in a range, in the database's own order.
+    """A part of a rebuild: the appointments with ids in a range, in the order of the database.
 
-    The partitions of a generation cover every id once. Loading one again, after it was loaded, does nothing: this is
-    where several machines would each take theirs.
+    The partitions of a generation cover every id once. Loading one a second time does nothing, so that a rebuild can
+    be resumed and shared.
 
     Attributes:
         first: the lowest id of the range; None for no bound.
         until: the lowest id above the range; None for no bound.
-        upto: only envelopes up to this position belong to the load; the projector brings the rest.
+        upto: the load ends at this position; the projector adds what comes after it.
     """
 
     number: int
@@ -38,13 +38,13 @@ class Partition:
 
 
 def partitions_of(boundaries: Sequence[AppointmentId], upto: Position) -> list[Partition]:
-    """The partitions between boundaries, which are distinct and in the database's own order."""
+    """Makes the partitions between boundaries, which are distinct and in the order of the database."""
     edges = [None, *boundaries, None]
     return [Partition(number, *edge, upto) for number, edge in enumerate(pairwise(edges), start=1)]
 
 
 def partitions_up_to(generations: Generations, upto: Position) -> list[Partition]:
-    """History up to a position, in partitions of about equal size: the one place that cuts it."""
+    """Divides history up to a position into partitions of about equal size."""
     return partitions_of(generations.boundaries(upto // generations.partition_events, upto), upto)
 
 
@@ -52,13 +52,13 @@ _SAMPLES_PER_PARTITION: Final = 30
 
 
 def sample_positions(count: int, upto: Position) -> list[int]:
-    """Positions all over history, enough to find boundaries of about equal partitions."""
+    """Evenly spaced positions, enough to find boundaries of about equal partitions."""
     samples = min(upto, count * _SAMPLES_PER_PARTITION)
     return sorted({1 + upto * number // samples for number in range(samples)}) if samples else []
 
 
 def quantiles(ids: Sequence[AppointmentId], count: int) -> list[AppointmentId]:
-    """At most `count` of the ids, which are in order and distinct, at about equal distances."""
+    """Picks at most `count` of the ordered, distinct ids at about equal distances."""
     chosen = (ids[len(ids) * number // (count + 1)] for number in range(1, count + 1)) if ids else ()
     return list(dict.fromkeys(chosen))
 
@@ -72,7 +72,7 @@ class Loaded(NamedTuple):
     loading_seconds: float
 
     def plus(self, other: Loaded) -> Loaded:
-        """Both together."""
+        """The sum of both."""
         return Loaded(
             self.events + other.events,
             self.appointments + other.appointments,
@@ -102,9 +102,9 @@ class Portion(NamedTuple):
 
 
 class Switch(NamedTuple):
-    """A unit of work at the generation that is going to serve, and the position of the one that serves.
+    """A unit of work in the generation that is going to serve, and the position of the serving one.
 
-    Nobody projects to either of them meanwhile.
+    Nobody projects to either generation while it is open.
     """
 
     work: UnitOfWork
@@ -112,7 +112,7 @@ class Switch(NamedTuple):
 
 
 class Snapshot(Protocol):
-    """One unchanging view of history and of one generation; `head` is the highest position of the event store."""
+    """A consistent view of history and of one generation; `head` is the highest position of the event store."""
 
     position: Position
     head: Position
@@ -124,13 +124,13 @@ class Snapshot(Protocol):
         """The envelopes of a range of appointments up to its position, stream by stream, each by event id."""
 
     def rows(self, keys: Rows) -> Rows:
-        """The rows of the generation under the keys of the given rows, in any order."""
+        """The rows of the generation that have the keys of the given rows, in any order."""
 
     def counts(self) -> tuple[int, int, int]:
         """How many rows the appointment, talent and coach tables of the generation hold."""
 
     def everything(self) -> Iterator[Rows]:
-        """All rows of the generation, in bounded portions."""
+        """Iterates over all rows of the generation, in bounded memory."""
 
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
         """The distinct appointments of the envelopes at these positions, as far as there are such."""
@@ -140,28 +140,28 @@ class Snapshot(Protocol):
 
 
 class Generations(Protocol):
-    """Makes generations beside the one that serves. Every method raises a `StorageError` like those of `Store`."""
+    """Builds, switches and drops generations. Every method raises the errors that those of `Store` raise."""
 
     partition_events: int
-    """About how many envelopes a partition holds."""
+    """The approximate number of envelopes in a partition."""
 
     def rebuilding(self) -> AbstractContextManager[Callable[[], None]]:
-        """Keeps other rebuilds out until the end of the block, or of the process.
+        """Locks out other rebuilds until the end of the block, or of the process.
 
-        The callable raises a `StorageError` when others are not kept out any more: the server was restarted.
+        The callable raises `StorageError` when the lock is lost because the server was restarted.
 
         Raises:
-            RebuildRunning: another one is under way.
+            RebuildRunning: another rebuild is running.
         """
 
     def boundaries(self, count: int, upto: Position) -> list[AppointmentId]:
-        """At most `count` distinct ids, in the database's order, that cut history into parts of about one size."""
+        """At most `count` distinct ids, in the order of the database, that divide history into about equal parts."""
 
     def begin(self, partitions: Sequence[Partition]) -> Generation:
-        """Begins a generation with a number never used before: its catalogue row, empty tables and the partitions."""
+        """Creates a generation with a new number: its row in the catalogue, empty tables and the partitions."""
 
     def upto(self, generation: Generation) -> Position | None:
-        """The position up to which the partitions of a generation go; None when it has none."""
+        """The position at which the partitions of a generation end, or None when it has no partitions."""
 
     def partitions(self, generation: Generation) -> list[Partition]:
         """The partitions of a generation that are not loaded yet."""
@@ -185,20 +185,20 @@ class Generations(Protocol):
         """Makes the keys of a loaded generation; harmless when they are there."""
 
     def finish(self, generation: Generation, position: Position) -> None:
-        """Notes that everything up to a position is loaded; from now on it can be projected to."""
+        """Records that everything up to a position is loaded; from now on the generation can be projected to."""
 
     def switching(self, generation: Generation) -> AbstractContextManager[Switch]:
-        """Holds the pointer; at the end of the block readers see this generation, unless the block raises."""
+        """Locks the pointer, and moves it to this generation at the end of the block unless the block raises."""
 
     def drop(self, generation: Generation) -> bool:
-        """Retires a generation for good, then drops its tables; harmless when repeated.
+        """Retires a generation, then drops its tables; harmless when repeated.
 
-        False when somebody, a `pg_dump` for instance, holds the tables for long: readers must not queue behind the
-        drop, so they are left as they are, for another call.
+        Returns False when somebody, such as `pg_dump`, holds the tables for long: readers must not queue behind the
+        drop, so the tables are left to a later call.
         """
 
     def snapshot(self, generation: Generation, *, token: str | None = None) -> AbstractContextManager[Snapshot]:
-        """Opens an unchanging view; with the token of another one, an equal one."""
+        """Opens a view; with the token of another view, one that is equal to it."""
 
 
 _Database = TypeVar("_Database", bound=Database)
@@ -206,7 +206,7 @@ _Database = TypeVar("_Database", bound=Database)
 
 @dataclass(frozen=True, slots=True)
 class Backend(Generic[_Database]):
-    """Both halves of the adapter of one kind of database."""
+    """The adapter of one kind of database, in both halves."""
 
     store: Callable[[_Database], Store]
     generations: Callable[[_Database], Generations]
