@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
 
+from typing_extensions import override
+
 from domain.arguments import text
 from domain.errors import UsageError
 
@@ -35,6 +37,7 @@ class Location:
     target: str = field(repr=False)
     schema: str
 
+    @override
     def __str__(self) -> str:
         """The place, without a password."""
         match self.backend:

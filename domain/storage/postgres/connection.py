@@ -11,6 +11,7 @@ from psycopg import Connection
 from psycopg.conninfo import make_conninfo
 from psycopg.pq import TransactionStatus
 from psycopg.rows import tuple_row
+from typing_extensions import override
 
 from domain.errors import StorageError
 
@@ -88,6 +89,7 @@ class PostgresConnection(Connection[Row]):
         else:
             self._check_transactions()
 
+    @override
     def wait(
         self,
         gen: Generator[Any, Any, _Value],

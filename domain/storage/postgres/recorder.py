@@ -162,9 +162,11 @@ class _LibraryDatastore(PostgresDatastore):
         super().__init__("", "", "", "", "", schema=database.schema, originator_id_type="text")
         self._database = database
 
+    @override
     def register_type_adapters(self) -> None:
         """Does nothing: the library's composite types serve inserts that this product does not use."""
 
+    @override
     @contextmanager
     def get_connection(self) -> Iterator[Connection[DictRow]]:
         """A connection whose rows are dictionaries."""

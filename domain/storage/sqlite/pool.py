@@ -11,6 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Final
 
+from typing_extensions import override
+
 IDLE_MAX: Final = 5
 """How many idle connections are kept; the number in use is not limited."""
 
@@ -38,12 +40,14 @@ class Connection(sqlite3.Connection):
         self.pid = os.getpid()
         self._cursors: list[sqlite3.Cursor] = []
 
+    @override
     def cursor(self) -> sqlite3.Cursor:  # type: ignore[override] # nobody here asks for cursors of another class
         """A cursor that is closed when the connection is returned."""
         cursor = super().cursor()
         self._cursors.append(cursor)
         return cursor
 
+    @override
     def execute(self, sql: str, parameters: Any = ()) -> sqlite3.Cursor:
         """Runs a statement on a new cursor."""
         return self.cursor().execute(sql, parameters)
