@@ -25,6 +25,7 @@ from projections.stores.base import Store
 from projections.stores.memory.store import MemoryUnitOfWork
 from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
+from tests.support.browser import AXE, CHROMIUM, NO_AXE, NO_BROWSER
 from tests.support.pooler import PGBOUNCER
 from tests.support.postgres_server import PostgresServer, postgres_server
 
@@ -167,7 +168,8 @@ PARTITION = """
 """
 
 
-collect_ignore = [] if PGBOUNCER else ["system/test_pooler.py"]
+collect_ignore = [*([] if PGBOUNCER else ["system/test_pooler.py"]), *([] if CHROMIUM else ["web/test_browser.py"])]
+collect_ignore += [] if CHROMIUM and AXE else ["web/test_accessibility.py"]
 
 
 def pytest_configure() -> None:
@@ -176,6 +178,10 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if PGBOUNCER is None and os.environ.get("TEST_POOLER") == "required":
         raise pytest.UsageError("TEST_POOLER=required, and there is no pgbouncer in PATH or /usr/sbin")
+    if CHROMIUM is None and os.environ.get("TEST_BROWSER") == "required":
+        raise pytest.UsageError("TEST_BROWSER=required, and there is no chromium in PATH")
+    if AXE is not None and not Path(AXE).is_file():
+        raise pytest.UsageError(f"TEST_AXE={AXE}, and there is no such file")
 
 
 def pytest_report_header() -> list[str]:
@@ -183,12 +189,21 @@ def pytest_report_header() -> list[str]:
         citus = "citus: the projector's suite runs on the cluster of CITUS_DSN too"
     else:
         citus = "citus: CITUS_DSN is not set, so no test runs on a cluster; the rehearsal on partitioned tables does"
-    return [citus, f"pgbouncer: {PGBOUNCER or NO_POOLER}"]
+    return [
+        citus,
+        f"pgbouncer: {PGBOUNCER or NO_POOLER}",
+        f"browser: {CHROMIUM or NO_BROWSER}",
+        f"axe: {AXE or NO_AXE}",
+    ]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if PGBOUNCER is None:
         terminalreporter.write_line(f"pgbouncer: {NO_POOLER}")
+    if CHROMIUM is None:
+        terminalreporter.write_line(f"browser: {NO_BROWSER}")
+    if AXE is None:
+        terminalreporter.write_line(f"axe: {NO_AXE}")
 
 
 NO_POOLER = "there is none in PATH or /usr/sbin, so no test runs behind a pooler; Debian has it as a package"

@@ -63,8 +63,10 @@ class Watch:
             yield _ALIVE
             while not closes.done():
                 changes = asyncio.ensure_future(page.changed.wait())
-                await asyncio.wait({changes, closes}, timeout=BREATH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                changes.cancel()
+                try:
+                    await asyncio.wait({changes, closes}, timeout=BREATH_SECONDS, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    changes.cancel()
                 if closes.done():
                     return
                 yield _CHANGED if page.changed.is_set() else _ALIVE
