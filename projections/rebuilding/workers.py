@@ -69,7 +69,12 @@ def _open(location: Location) -> None:
     database = open_database(location)
     atexit.register(database.close)
     _generations.set(generations_of(database))
-    gc.freeze()  # a partition makes many values and no cycles: looking for them took an eighth of the time
+    collect_rarely()
+
+
+def collect_rarely() -> None:
+    """Makes this process look for cycles rarely; folding makes none, and looking took an eighth of its time."""
+    gc.freeze()
     gc.set_threshold(200_000, 50, 50)
 
 
