@@ -106,10 +106,12 @@ def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -
         )
         rows.talents.append(ScheduleRow(talent_id, appointment_id, position, coach_id, *shown))
         rows.coaches.append(ScheduleRow(coach_id, appointment_id, position, talent_id, *shown))
-        for talent in {revision.talent_id for revision in folded.revisions} - {talent_id}:
-            rows.talents.append(_tombstone(talent, appointment_id, position))
-        for coach in {revision.coach_id for revision in folded.revisions} - {coach_id}:
-            rows.coaches.append(_tombstone(coach, appointment_id, position))
+        owners = {(revision.talent_id, revision.coach_id) for revision in folded.revisions}
+        if len(owners) > 1:
+            for talent in {talent for talent, _ in owners} - {talent_id}:
+                rows.talents.append(_tombstone(talent, appointment_id, position))
+            for coach in {coach for _, coach in owners} - {coach_id}:
+                rows.coaches.append(_tombstone(coach, appointment_id, position))
     return rows
 
 

@@ -31,7 +31,6 @@ from projections.stores.generations import (
 from projections.stores.sqlite.snapshot import (
     SQLiteSnapshot,
     appointments_at,
-    schedule_row,
     streams_of_partition,
 )
 from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
@@ -42,6 +41,15 @@ _PAUSE_RATIO: Final = 0.5
 """After each partition the file is left to others for this part of the time the partition held it."""
 
 _PORTION_ROWS: Final = 10_000
+
+_EVENT_IDS: Final = """
+    SELECT originator_version
+    FROM stored_events
+    WHERE +rowid <= ? -- not by its number: the index of envelope ids has both, and no texts
+"""
+
+_BOOLEANS: Final = {0: False, 1: True}
+"""What rows hold for SQLite's numbers; any other is a difference."""
 
 _READ_APPOINTMENTS: Final = """
     SELECT appointment_id, position, body
@@ -182,9 +190,7 @@ class SQLiteGenerations(Generations):
     def envelopes(self, upto: Position) -> Sum:
         count = total = 0  # SQLite's own SUM would overflow
         with self._database.snapshot() as cursor:
-            for [event_id] in cursor.execute(
-                "SELECT originator_version FROM stored_events WHERE rowid <= ?", (upto,)
-            ):
+            for [event_id] in cursor.execute(_EVENT_IDS, (upto,)):
                 count, total = count + 1, total + event_id
         return Sum.of(count, total)
 
@@ -206,7 +212,7 @@ class SQLiteGenerations(Generations):
                 return sum_of_values(cursor.execute(_READ_APPOINTMENTS.format(generation=generation), places))
             side = portion.table.removesuffix("_schedule")
             cursor.execute(_READ_SCHEDULE.format(side=side, generation=generation), places)
-            return sum_of_values(map(schedule_row, cursor))
+            return sum_of_values((*row[:9], _BOOLEANS.get(row[9], row[9]), row[10]) for row in cursor)
 
     @override
     def make_keys(self, generation: Generation) -> None:

@@ -100,7 +100,7 @@ class SQLiteSnapshot(Snapshot):
         for side in Side:
             pairs = json.dumps([(row.owner_id, row.appointment_id) for row in keys.of(side)])
             cursor.execute(_SCHEDULE_ROWS.format(side=side, generation=self._generation), {"keys": pairs})
-            found.of(side).extend(schedule_row(row) for row in cursor)
+            found.of(side).extend(_schedule_row(row) for row in cursor)
         return found
 
     @override
@@ -121,7 +121,7 @@ class SQLiteSnapshot(Snapshot):
             cursor.execute(_ALL_SCHEDULE_ROWS.format(side=side, generation=self._generation))
             while portion := cursor.fetchmany(_PORTION_ROWS):
                 rows = Rows([], [], [])
-                rows.of(side).extend(schedule_row(row) for row in portion)
+                rows.of(side).extend(_schedule_row(row) for row in portion)
                 yield rows
 
     @override
@@ -144,8 +144,7 @@ def streams_of_partition(cursor: sqlite3.Cursor, partition: Partition) -> Iterat
     return (StoredEnvelope(*row) for row in cursor)
 
 
-def schedule_row(row: tuple[Any, ...]) -> ScheduleRow:
-    """A row of a schedule as SQLite gives it."""
+def _schedule_row(row: tuple[Any, ...]) -> ScheduleRow:
     is_deleted = None if row[9] is None else bool(row[9])
     return ScheduleRow._make((*row[:9], is_deleted, row[10]))
 
