@@ -2,6 +2,7 @@
 
 appointments   `Appointments`, the object to open
 projector      reads envelopes in batches, folds them and writes rows      rows  the rows of an appointment
+following      what a follower tells, and how long it waits for a database  logs  the names and forms of what is told
 calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history

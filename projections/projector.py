@@ -17,12 +17,14 @@ from typing import Final
 from typing_extensions import override
 
 from domain.appointment import FoldedAppointment, current_fold_version, fold
-from domain.arguments import optional, stop_event, whole_number
+from domain.arguments import optional, seconds, stop_event, whole_number
 from domain.errors import NotInstalled, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
+from projections.following import FollowerLog
+from projections.logs import LogEvent, tell
 from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
 from projections.stores.base import UnitOfWork
@@ -31,8 +33,6 @@ from projections.stores.tally import Sum
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 60.0
 _LOOK_SECONDS: Final = 0.1
-
-_logger: Final = logging.getLogger("appointments")
 
 
 class Projector:
@@ -116,17 +116,22 @@ class Projector:
                 return position
 
     def follow(
-        self, stop: Event | None = None, *, progress: Callable[[Position, Position], None] | None = None
+        self,
+        stop: Event | None = None,
+        *,
+        progress: Callable[[Position, Position], None] | None = None,
+        patience: float | None = PATIENCE_SECONDS,
     ) -> None:
         """Catches up, then waits for appends of any process and projects each as it comes.
 
         Returns when another thread sets `stop` or closes the `Appointments`; the batch under way is completed.
         Without either it runs until an exception, Ctrl-C for one, ends it. A database that cannot be reached is tried
-        again until it has been away for 60 seconds.
+        again, after growing pauses, until it has been away for `patience` seconds.
 
         Args:
             stop: ends it when set.
             progress: told the position reached and the one to reach, after every batch.
+            patience: how many seconds in a row the database may be away; None for ever.
 
         Raises:
             PoisonEvent: a stored event cannot be folded; everything before it is projected.
@@ -138,27 +143,38 @@ class Projector:
         asked = optional(stop_event, "stop", stop)
         ending = self._closing if asked is None else _EitherEvent(asked, self._closing)
         try:
-            self._follow_until(ending, progress)
+            self._follow_until(ending, progress, optional(seconds, "patience", patience))
         except StorageError:
             if not self._closing.is_set():
                 raise
 
-    def _follow_until(self, ending: Event, progress: Callable[[Position, Position], None] | None) -> None:
-        gone_since: float | None = None
-        while not ending.is_set():
-            try:
-                self.install()
-                with self._events.recorder.waiter() as wait:
-                    while not ending.is_set():
-                        self.catch_up(progress=progress, stop=ending)
-                        gone_since = None
-                        wait(ending, POLL_SECONDS)
-            except StorageUnavailable as error:
-                gone_since = gone_since or time.monotonic()
-                if time.monotonic() - gone_since > PATIENCE_SECONDS:
-                    raise
-                _logger.warning("%s; trying again", error)
-                ending.wait(POLL_SECONDS)
+    def _follow_until(
+        self, ending: Event, progress: Callable[[Position, Position], None] | None, patience: float | None
+    ) -> None:
+        log = FollowerLog(self._place, patience=patience)
+        reason = "asked to"
+        try:
+            while not ending.is_set():
+                try:
+                    self._follow_while_reachable(ending, progress, log)
+                except StorageUnavailable as error:
+                    log.lost(error, ending)
+        except Exception as error:
+            reason = type(error).__name__
+            raise
+        finally:
+            log.stopped(reason)
+
+    def _follow_while_reachable(
+        self, ending: Event, progress: Callable[[Position, Position], None] | None, log: FollowerLog
+    ) -> None:
+        self.install()
+        with self._events.recorder.waiter() as wait:
+            while not ending.is_set():
+                began = time.monotonic()
+                self.catch_up(progress=progress, stop=ending)
+                log.went_on(self._store.stamp(), seconds=time.monotonic() - began)
+                wait(ending, POLL_SECONDS)
 
     def _project(
         self, goal: Position, progress: Callable[[Position, Position], None] | None, stop: Event | None
@@ -167,6 +183,7 @@ class Projector:
             position, is_done = self._project_batch(goal)
             if progress is not None:
                 progress(position, goal)
+            tell(LogEvent.BATCH, level=logging.DEBUG, position=position, goal=goal)
             if is_done or (stop is not None and stop.is_set()):
                 return position
 

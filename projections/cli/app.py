@@ -32,7 +32,7 @@ from projections.cli.commands.schedule import coach, talent
 from projections.cli.commands.serve import serve
 from projections.cli.commands.status import status
 from projections.cli.commands.verify import verify
-from projections.cli.exits import EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
+from projections.cli.exits import EXIT_DEFECT, EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
 from projections.cli.interruption import Interrupted, raised_as_interrupted
 from projections.cli.terminal import complain, discard_output, prepare_output
 from projections.cli.version import version_option
@@ -116,7 +116,7 @@ def _run_to_the_end(arguments: Sequence[str]) -> int:
         if "APPOINTMENTS_TRACEBACK" in os.environ:
             raise
         complain(f"a defect of this program: {type(error).__name__}: {error}; APPOINTMENTS_TRACEBACK=1 shows more")
-        return EXIT_UNUSABLE
+        return EXIT_DEFECT
     return exit_status
 
 

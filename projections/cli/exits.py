@@ -12,6 +12,9 @@ EXIT_FOUND: Final = 1
 EXIT_UNUSABLE: Final = 2
 """Wrong usage, or a database or file that cannot be used."""
 
+EXIT_DEFECT: Final = 70
+"""A defect of this program. EX_SOFTWARE of sysexits.h."""
+
 EXIT_LATER: Final = 75
 """Part of the work is done and reported; the rest may work later. EX_TEMPFAIL of sysexits.h."""
 

@@ -7,6 +7,7 @@ from typing import Annotated, Final
 
 import typer
 
+from projections.logs import LogFormat
 from projections.queries.times import time_of
 
 _SECONDS_MAX: Final = 86_400
@@ -42,6 +43,12 @@ AtLeast = Annotated[
 def _seconds(value: float | None) -> float | None:
     if value is not None and not 0 <= value <= _SECONDS_MAX:  # false for NaN too
         raise typer.BadParameter(f"expected 0 to {_SECONDS_MAX:,} seconds, found {value}")
+    return value
+
+
+def _log_level(value: str) -> str:
+    if value not in ("debug", "info"):
+        raise typer.BadParameter(f"expected info or debug, found {value!r}")
     return value
 
 
@@ -83,6 +90,16 @@ KnownAt = Annotated[
     typer.Option("--known-at", metavar="TIME", help="Use only envelopes that had arrived by TIME."),
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Use only envelopes published up to TIME.")]
+LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="How standard error tells what is done.")]
+LogLevel = Annotated[
+    str, typer.Option("--log-level", metavar="LEVEL", help="info, or debug: every batch too.", callback=_log_level)
+]
+Patience = Annotated[
+    float | None,
+    typer.Option(
+        "--patience", metavar="SECONDS", callback=_seconds, help="How long a database may be away. [for ever]"
+    ),
+]
 Talent = Annotated[str | None, typer.Option("--talent", metavar="ID", help="Of this talent's schedule.")]
 Coach = Annotated[str | None, typer.Option("--coach", metavar="ID", help="Of this coach's schedule.")]
 Desc = Annotated[

@@ -404,7 +404,8 @@ def test_a_follower_projects_what_is_appended_until_it_is_stopped(durable_place:
         assert len(schedules.talent(TALENT, at_least=7)) == 4
         process.send_signal(signal.SIGINT)
         assert json.loads(process.stdout.read()) == {"position": 7}
-        assert (process.wait(), process.stderr.read()) == (0, b"")
+        assert process.wait() == 0
+        assert b" INFO stopped position=7 " in process.stderr.read()
 
 
 QUESTIONS = (

@@ -205,7 +205,9 @@ def check_ended_well(follower: subprocess.Popen[str]) -> None:
     assert follower.poll() is None
     follower.send_signal(signal.SIGINT)
     out, complaints = follower.communicate(timeout=SECONDS_MAX)
-    assert (follower.returncode, complaints) == (0, ""), out
+    assert follower.returncode == 0, out
+    assert "ERROR" not in complaints
+    assert " INFO stopped " in complaints.splitlines()[-1]
 
 
 @contextmanager

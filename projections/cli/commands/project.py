@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from threading import Event
 from typing import Annotated
 
 import typer
 
-from domain.errors import StorageError
+from domain.errors import NotAllowed, StorageError, StorageUnavailable, UsageError
 from domain.identifiers import Position
 from projections.appointments import Appointments
 from projections.cli.exits import PartlyDone
 from projections.cli.interruption import told
-from projections.cli.options import Db, Json, Schema
+from projections.cli.options import Db, Json, LogFormatOption, LogLevel, Patience, Schema
 from projections.cli.terminal import complain, print_json, progress_bars
+from projections.logs import LogFormat, logging_to_standard_error
 from projections.projector import Projector
 
 
@@ -23,11 +25,20 @@ def project(
     schema: Schema = None,
     as_json: Json = False,
     follow: Annotated[bool, typer.Option("--follow", help="Keep running, and project what is appended.")] = False,
+    patience: Patience = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevel = "info",
 ) -> None:
     """Catches the read models up with the event store; with --follow, keeps following it."""
+    if patience is not None and not follow:
+        raise UsageError("--patience has no meaning without --follow")
     with Appointments.open(db, schema=schema) as appointments:
         projector = appointments.projector
-        position = _follow(projector) if follow else _catch_up(projector)
+        if follow:
+            with logging_to_standard_error(log_format, level=logging.getLevelNamesMapping()[log_level.upper()]):
+                position = _follow(projector, patience, is_text=log_format is LogFormat.TEXT)
+        else:
+            position = _catch_up(projector)
     if as_json:
         print_json({"position": position})
     else:
@@ -52,10 +63,18 @@ def _catch_up(projector: Projector, upto: Position | None = None) -> Position:
         return projector.catch_up(upto=upto, progress=show)
 
 
-def _follow(projector: Projector) -> Position:
-    """Follows until a signal ends it between two batches; returns the position reached."""
+def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> Position:
+    """Follows until a signal ends it between two batches; returns the position reached.
+
+    Raises:
+        PartlyDone: the database was away for longer than the patience, or a right was taken away.
+    """
     stop = Event()
     with told(stop.set):
-        complain("following; end with Ctrl-C")
-        projector.follow(stop)
+        if is_text:
+            complain("following; end with Ctrl-C")
+        try:
+            projector.follow(stop, patience=patience)
+        except (StorageUnavailable, NotAllowed) as error:
+            raise PartlyDone(f"the follower ends: {error}", error) from error
     return projector.catch_up(upto=Position(0))
