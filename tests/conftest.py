@@ -174,8 +174,11 @@ collect_ignore += [] if CHROMIUM and AXE else ["web/test_accessibility.py"]
 
 def pytest_configure() -> None:
     """Ends the run where a pooler is demanded and there is none; lets a run in the background be interrupted."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # what `&` in a script hands down, and tests send Ctrl-C
+    # What `&` in a script and `nohup` hand down would be handed down to the processes that tests send signals to.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
     if PGBOUNCER is None and os.environ.get("TEST_POOLER") == "required":
         raise pytest.UsageError("TEST_POOLER=required, and there is no pgbouncer in PATH or /usr/sbin")
     if CHROMIUM is None and os.environ.get("TEST_BROWSER") == "required":
