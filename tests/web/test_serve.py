@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -97,3 +98,15 @@ def test_a_defect_is_a_problem_document_that_tells_nothing_and_one_line_in_the_l
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert "GET /readyz: a defect of this program: RuntimeError" in caplog.messages
     assert "secret" not in caplog.text
+
+
+def test_an_answer_does_not_wait_for_the_client_to_confirm_its_headers(place: Place) -> None:
+    appointments = place.appointments()
+    appointments.install()
+    with served(Service(appointments=appointments)) as client:
+        seconds = []
+        for _ in range(11):
+            began = time.monotonic()
+            client.get("/healthz")
+            seconds.append(time.monotonic() - began)
+    assert sorted(seconds)[5] < 0.03
