@@ -29,7 +29,7 @@ OWNERS_MAX: Final = 25
 QUARANTINED_MAX: Final = 100
 """How many quarantined items a page lists."""
 
-LANES_MAX: Final = 6
+LANES_MAX: Final = 4
 """How many appointments the grid shows side by side; the list has them all."""
 
 _STATIC: Final = {

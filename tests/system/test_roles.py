@@ -119,6 +119,7 @@ def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(
         assert schedules.appointment("a-1").lag == 0
         assert len(schedules.talents()) == len(schedules.coaches()) == 1
         assert len(schedules.changes(talent_id="talent-1")) == 2
+        assert appointments.calendar_links.find("none") is None
         assert len(schedules.conflicts(talent_id="talent-1")) == 1
         assert schedules.figures(coach_id="coach-1").appointments == 2
         for question in (

@@ -138,6 +138,13 @@ def test_what_version_1_stored_has_no_time_of_arrival_and_what_comes_after_has_o
         assert abs((datetime.now(UTC) - stored.arrived_at).total_seconds()) < 60
 
 
+def test_tables_that_were_brought_up_keep_calendar_links(old_place: Place, ask: Ask) -> None:
+    assert ask("init")[0] == 0
+    links = old_place.appointments().calendar_links
+    link = links.link(talent_id="t")
+    assert links.find(link.token) == link
+
+
 def test_init_again_changes_nothing(old_place: Place, ask: Ask) -> None:
     assert ask("init")[0] == 0
     token = old_place.schedules().changes(talent_id="t").token

@@ -16,6 +16,7 @@ import pytest
 from projections import Schedules
 from projections.rows import Side
 from projections.web.app import Service
+from projections.web.configuration import Access
 from projections.web.live import Watch
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -130,3 +131,15 @@ def test_open_pages_do_not_hold_up_the_end_of_the_service(durable_place: Place) 
             server.process.terminate()
             assert list(lines) == []
         assert server.process.wait(5) == 0
+
+
+def test_a_stream_asks_for_the_services_token_as_its_page_does(sqlite_place: Place) -> None:
+    project(sqlite_place, as_json(envelope(1)))
+    token = "a-token-of-the-service"
+    access = Access(token=token)
+    with served(Service(appointments=sqlite_place.appointments(), access=access)) as client:
+        assert client.get("/live/talents/talent-1?since=x").status_code == 401
+        client.auth = ("anybody", token)  # as a browser sends it
+        with listening(client, "/talents/talent-1") as lines:
+            project(sqlite_place, as_json(envelope(2)))
+            assert next(lines) == "event: changed"

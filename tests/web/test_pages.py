@@ -156,7 +156,7 @@ def test_the_overview_counts_finds_by_id_and_pages(client: httpx.Client, sqlite_
     assert 'Appointment <a href="/appointments/a7"' in page(client, "/?q=a7")
     assert "No talent, coach or appointment has this id." in words(page(client, "/?q=nobody"))
     sqlite_place.events().append([as_json(envelope(99))])
-    assert "Behind 1 envelopes are not projected yet" in words(page(client, "/"))
+    assert "Behind 1 envelope is not projected yet" in words(page(client, "/"))
 
 
 def test_the_quarantine_can_be_read(client: httpx.Client, sqlite_place: Place) -> None:
