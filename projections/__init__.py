@@ -6,6 +6,7 @@ following      what a follower tells, and how long it waits for a database  logs
 calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history
+metrics        the state of an installation for Prometheus
 stores/        the tables of the read models: memory, SQLite, PostgreSQL
 cli/           the command line                                            web/  the HTTP service
 """

@@ -22,7 +22,7 @@ from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
 from projections.rebuilding.verification import Verification, verify
 from projections.stores import store_of
-from projections.stores.base import GenerationState
+from projections.stores.base import Catalogue, GenerationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,8 +158,16 @@ class Appointments:
                 unfinished_rebuild=self._unfinished_rebuild(),
             )
 
+    def catalogue(self) -> Catalogue:
+        """The generations of the read models, and which of them serves.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        return store_of(self._database).catalogue()
+
     def _unfinished_rebuild(self) -> Generation | None:
-        generations = store_of(self._database).catalogue().generations
+        generations = self.catalogue().generations
         unfinished = [one.number for one in generations if one.state is GenerationState.BUILDING]
         return unfinished[-1] if unfinished else None
 

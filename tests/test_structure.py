@@ -43,6 +43,7 @@ ALLOWED = {
     "starlette": ("projections.web.",),
     "uvicorn": ("projections.web.",),
     "anyio": ("projections.web.",),
+    "prometheus_client": ("projections.metrics",),
     "jinja2": ("projections.web.rendering",),
     "typing_extensions": ("domain.", "projections."),
 }

@@ -1,0 +1,127 @@
+"""The state of an installation as metrics in Prometheus' text format; `status --prometheus` and `/metrics` print it.
+
+A label is a number, a version or one of a few fixed words; never an id of anybody or anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from typing_extensions import override
+
+from domain.appointment import current_fold_version
+from domain.envelope import RefusalCode
+from domain.storage.base import QuarantineCount
+from projections.appointments import Appointments, InstallationStatus
+from projections.stores.base import Catalogue, GenerationState
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+def metrics_text(appointments: Appointments) -> bytes:
+    """The metrics of an installation as they are now.
+
+    Raises:
+        StorageError: the database cannot be used.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(InstallationCollector(appointments))
+    return generate_latest(registry)
+
+
+class InstallationCollector(Collector):
+    """Asks what `status` asks, each time it is collected."""
+
+    def __init__(self, appointments: Appointments) -> None:
+        self._appointments = appointments
+
+    def describe(self) -> list[Metric]:
+        """Nothing, so that registering it asks nothing."""
+        return []
+
+    @override
+    def collect(self) -> Iterator[Metric]:
+        status = self._appointments.status()
+        catalogue = self._appointments.catalogue()
+        counts = self._appointments.events.quarantine.counts()
+        yield _gauge(
+            "build_info",
+            "The version of this code and of its fold.",
+            (("version", "fold_version"), [((version("appointments"), f"{current_fold_version()}"), 1)]),
+        )
+        yield from _store_metrics(status)
+        yield from _generation_metrics(status, catalogue)
+        yield from _quarantine_metrics(counts)
+
+
+def _store_metrics(status: InstallationStatus) -> Iterator[Metric]:
+    yield CounterMetricFamily("appointments_envelopes", "Envelopes stored.", value=status.events)
+    yield _one("head_position", "The highest position of the event store.", status.position + status.lag)
+    yield _one("schedule_appointments", "Appointments in the serving generation.", status.appointments)
+    yield _one("lag_events", "Positions that are not projected yet, of the serving generation.", status.lag)
+    yield _one(
+        "lag_seconds",
+        "How long ago the first envelope that is not projected arrived; 0 when there is none.",
+        status.oldest_unprojected_seconds or 0,
+    )
+
+
+def _generation_metrics(status: InstallationStatus, catalogue: Catalogue) -> Iterator[Metric]:
+    there = [one for one in catalogue.generations if one.state is not GenerationState.DROPPED]
+    labels = ("generation", "fold_version", "state")
+    named = [((f"{one.number}", f"{one.fold_version}", one.state.value), one) for one in there]
+    head = status.position + status.lag
+    yield _gauge(
+        "generation_position",
+        "The position that a generation of the read models has reached.",
+        (labels, [(values, one.position) for values, one in named]),
+    )
+    yield _gauge(
+        "generation_lag_events",
+        "Positions that are not projected yet, by generation.",
+        (labels, [(values, max(0, head - one.position)) for values, one in named]),
+    )
+    yield _one("serving_generation", "The generation that answers queries.", catalogue.serving)
+    yield _one(
+        "rebuild_unfinished", "Whether a rebuild runs or was interrupted.", int(status.unfinished_rebuild is not None)
+    )
+
+
+def _quarantine_metrics(counts: list[QuarantineCount]) -> Iterator[Metric]:
+    by_code: dict[RefusalCode, list[QuarantineCount]] = {code: [] for code in RefusalCode}
+    for one in counts:
+        by_code[one.code].append(one)
+    yield _gauge(
+        "quarantined_items",
+        "Items in the quarantine, by the reason they were refused for.",
+        (("code",), [((code.value,), sum(one.items for one in found)) for code, found in by_code.items()]),
+    )
+    yield _gauge(
+        "quarantine_oldest_timestamp_seconds",
+        "When the oldest item of the quarantine was received, by reason.",
+        (
+            ("code",),
+            [
+                ((code.value,), min(one.oldest_at for one in found).timestamp())
+                for code, found in by_code.items()
+                if found
+            ],
+        ),
+    )
+
+
+def _one(name: str, help_text: str, value: float) -> Metric:
+    return GaugeMetricFamily(f"appointments_{name}", help_text, value=value)
+
+
+def _gauge(name: str, help_text: str, samples: tuple[tuple[str, ...], list[tuple[tuple[str, ...], float]]]) -> Metric:
+    labels, values = samples
+    metric = GaugeMetricFamily(f"appointments_{name}", help_text, labels=labels)
+    for label_values, value in values:
+        metric.add_metric(label_values, value)
+    return metric
