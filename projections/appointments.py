@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from domain.arguments import optional, seconds
+from domain.errors import NotAllowed
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.storage import open_database
@@ -16,13 +17,14 @@ from domain.storage.location import Location, locate
 from domain.storage.time_limit import time_limit
 from projections.calendar_links import CalendarLinks
 from projections.projector import Projector
+from projections.queries.documents import document_of
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
 from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
 from projections.rebuilding.verification import Verification, verify
 from projections.stores import store_of
-from projections.stores.base import Catalogue, GenerationState
+from projections.stores.base import Catalogue, FollowerSign, GenerationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,10 +36,13 @@ class InstallationStatus:
         position: the position up to which the serving read models are projected.
         lag: how many positions the event store is ahead of that.
         generation: the generation of the read models that serves.
-        appointments: how many appointments it holds.
+        appointments: how many appointments it holds; None for a role that may not read them.
         quarantined: how many items wait in the quarantine.
         oldest_unprojected_seconds: how long ago the first envelope that is not projected arrived; None when there is
             none, or its arrival was not recorded.
+        blocked_at: the position of the event that the projector stopped in front of, since it cannot be folded; or
+            None.
+        followers: the last signs of life of those who project, latest first; a day old at most.
         unfinished_rebuild: the generation that a running or interrupted rebuild makes, or None.
     """
 
@@ -45,14 +50,16 @@ class InstallationStatus:
     position: Position
     lag: int
     generation: Generation
-    appointments: int
+    appointments: int | None
     quarantined: int
     oldest_unprojected_seconds: float | None
     unfinished_rebuild: Generation | None
+    blocked_at: Position | None
+    followers: tuple[FollowerSign, ...]
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments status --json`."""
-        return asdict(self)
+        return document_of(asdict(self))
 
 
 class Appointments:
@@ -146,16 +153,21 @@ class Appointments:
             StorageError: the database cannot be used.
         """
         with time_limit(self._database.timeout_seconds):
-            stamp = self.schedules.stamp()
+            stamp, followers = self.schedules.stamp(), store_of(self._database).followers()
             return InstallationStatus(
                 events=self.events.count(),
                 position=stamp.position,
                 lag=stamp.lag,
                 generation=stamp.generation,
-                appointments=self.schedules.count(),
+                appointments=self._appointments_count(),
                 quarantined=len(self.events.quarantine),
                 oldest_unprojected_seconds=self.events.seconds_since_arrival_after(stamp.position),
                 unfinished_rebuild=self._unfinished_rebuild(),
+                blocked_at=min(
+                    (one.blocked_at for one in followers if one.blocked_at and one.blocked_at > stamp.position),
+                    default=None,
+                ),
+                followers=tuple(followers),
             )
 
     def catalogue(self) -> Catalogue:
@@ -165,6 +177,12 @@ class Appointments:
             StorageError: the database cannot be used.
         """
         return store_of(self._database).catalogue()
+
+    def _appointments_count(self) -> int | None:
+        try:
+            return self.schedules.count()
+        except NotAllowed:  # the monitor's role
+            return None
 
     def _unfinished_rebuild(self) -> Generation | None:
         generations = self.catalogue().generations

@@ -3,24 +3,47 @@
 from __future__ import annotations
 
 import logging
+import os
+import platform
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from threading import Event
 from typing import Final
 
 from domain.errors import StorageUnavailable
+from domain.identifiers import Position
 from projections.logs import LogEvent, tell
-from projections.stores.base import Stamp
+from projections.stores.base import FollowerSign, Stamp
 
 _PAUSE_SECONDS: Final = 1.0
 _PAUSE_SECONDS_MAX: Final = 30.0
 _ALIVE_SECONDS: Final = 60.0
+SIGN_SECONDS: Final = 10.0
+"""How often a follower gives a sign of life to the read models: seldom, for on SQLite others wake up by it."""
+
+
+def sign_of_life(
+    position: Position, *, started_at: datetime | None = None, blocked_at: Position | None = None
+) -> FollowerSign:
+    """The sign of life that this process gives now."""
+    now = datetime.now(UTC)
+    name = f"{platform.node()}:{os.getpid()}"
+    return FollowerSign(
+        name=name, started_at=started_at or now, seen_at=now, position=position, blocked_at=blocked_at
+    )
 
 
 class FollowerLog:
     """The state of one follower, as its log tells it."""
 
-    def __init__(self, place: str, *, patience: float | None) -> None:
+    def __init__(
+        self, place: str, *, patience: float | None, sign: Callable[[FollowerSign], None] | None = None
+    ) -> None:
         self._place = place
+        self._sign = sign
+        self._started_at = datetime.now(UTC)
+        self._signed_at: float | None = None
         self._patience = patience
         self._pause = _PAUSE_SECONDS
         self._away_since: float | None = None
@@ -44,6 +67,9 @@ class FollowerLog:
             tell(LogEvent.ALIVE, position=stamp.position, lag=stamp.lag)
             self._told_at = now
         self._stamp, self._away_since, self._pause = stamp, None, _PAUSE_SECONDS
+        if self._sign is not None and (self._signed_at is None or now - self._signed_at >= SIGN_SECONDS):
+            self._sign(sign_of_life(stamp.position, started_at=self._started_at))
+            self._signed_at = now
 
     def lost(self, error: StorageUnavailable, ending: Event) -> None:
         """Tells once that the database is away and waits, longer each time; raises when the patience ends."""

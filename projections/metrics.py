@@ -5,6 +5,7 @@ A label is a number, a version or one of a few fixed words; never an id of anybo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Final
@@ -55,6 +56,7 @@ class InstallationCollector(Collector):
             (("version", "fold_version"), [((version("appointments"), f"{current_fold_version()}"), 1)]),
         )
         yield from _store_metrics(status)
+        yield from _projector_metrics(status)
         yield from _generation_metrics(status, catalogue)
         yield from _quarantine_metrics(counts)
 
@@ -62,12 +64,27 @@ class InstallationCollector(Collector):
 def _store_metrics(status: InstallationStatus) -> Iterator[Metric]:
     yield CounterMetricFamily("appointments_envelopes", "Envelopes stored.", value=status.events)
     yield _one("head_position", "The highest position of the event store.", status.position + status.lag)
-    yield _one("schedule_appointments", "Appointments in the serving generation.", status.appointments)
+    yield _one(
+        "schedule_appointments",
+        "Appointments in the serving generation; not a number for a role that may not read them.",
+        math.nan if status.appointments is None else status.appointments,
+    )
     yield _one("lag_events", "Positions that are not projected yet, of the serving generation.", status.lag)
     yield _one(
         "lag_seconds",
         "How long ago the first envelope that is not projected arrived; 0 when there is none.",
         status.oldest_unprojected_seconds or 0,
+    )
+
+
+def _projector_metrics(status: InstallationStatus) -> Iterator[Metric]:
+    yield _one(
+        "blocked", "Whether an event that cannot be folded stops the projector.", status.blocked_at is not None
+    )
+    yield _one(
+        "follower_seen_timestamp_seconds",
+        "When a follower last gave a sign of life; 0 when none did for a day.",
+        max((one.seen_at.timestamp() for one in status.followers), default=0),
     )
 
 

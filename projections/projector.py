@@ -23,7 +23,7 @@ from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
-from projections.following import FollowerLog
+from projections.following import FollowerLog, sign_of_life
 from projections.logs import LogEvent, tell
 from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
@@ -112,6 +112,7 @@ class Projector:
                 poison, goal = error, Position(error.position - 1)
             else:
                 if poison is not None:
+                    self._store.sign(sign_of_life(position, blocked_at=Position(poison.position)))
                     raise poison
                 return position
 
@@ -151,7 +152,7 @@ class Projector:
     def _follow_until(
         self, ending: Event, progress: Callable[[Position, Position], None] | None, patience: float | None
     ) -> None:
-        log = FollowerLog(self._place, patience=patience)
+        log = FollowerLog(self._place, patience=patience, sign=self._store.sign)
         reason = "asked to"
         try:
             while not ending.is_set():

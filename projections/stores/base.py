@@ -184,6 +184,25 @@ class UnitOfWork(Protocol):
         """Inserts the rows, replacing those with the same keys, and moves the generation to the position."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowerSign:
+    """A sign of life of a projector.
+
+    Attributes:
+        name: the machine and the process.
+        started_at: when it began.
+        seen_at: when it gave this sign.
+        position: where the read models were then.
+        blocked_at: the position of the event that stopped it, which cannot be folded; None for none.
+    """
+
+    name: str
+    started_at: datetime
+    seen_at: datetime
+    position: Position
+    blocked_at: Position | None = None
+
+
 class Store(Protocol):
     """Where the read models are kept. Safe to use from several threads.
 
@@ -229,6 +248,12 @@ class Store(Protocol):
 
     def appointments_count(self) -> int:
         """The number of appointments in the serving generation."""
+
+    def sign(self, sign: FollowerSign) -> None:
+        """Keeps a sign of life in the place of the one before, and forgets those of a day ago."""
+
+    def followers(self) -> list[FollowerSign]:
+        """The last signs of life, latest first."""
 
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
         """Waits as `Recorder.waiter` does, but for commits of projectors."""

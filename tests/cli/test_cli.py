@@ -263,6 +263,7 @@ def test_an_operator_installs_projects_rebuilds_rolls_back_and_verifies(durable_
     durable_place.events().append([as_json(one) for one in HISTORY])
     found = document("status")
     assert found.pop("oldest_unprojected_seconds") >= 0
+    assert (found.pop("followers"), found.pop("blocked_at")) == ([], None)
     assert found == {
         "events": 7, "position": 0, "lag": 7, "generation": 1, "appointments": 0, "quarantined": 0,
         "unfinished_rebuild": None,

@@ -1,4 +1,4 @@
-"""Four roles, each with the rights that the README lists and no other."""
+"""Five roles, each with the rights that the README lists and no other."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Roles:
         return self._named(before), self._named(after.split("\n", 1)[1])
 
     def _named(self, sql: str) -> str:
-        sql = re.sub(r"appointments_(writer|projector|reader|history)", rf"{self.schema}_\1", sql)
+        sql = re.sub(r"appointments_(writer|projector|reader|history|monitor)", rf"{self.schema}_\1", sql)
         return re.sub(r"\bappointments\b", self.schema, sql)
 
     def create(self) -> None:
@@ -66,7 +66,7 @@ class Roles:
         with psycopg.connect(self._url, autocommit=True) as connection:
             connection.execute("SET client_min_messages = warning")
             connection.execute(SQL(f"DROP SCHEMA IF EXISTS {self.schema} CASCADE"))
-            for role in ("writer", "reader", "history", "projector"):
+            for role in ("writer", "reader", "history", "monitor", "projector"):
                 connection.execute(SQL(f"DROP OWNED BY {self.schema}_{role}"))
                 connection.execute(SQL(f"DROP ROLE {self.schema}_{role}"))
 
@@ -130,6 +130,32 @@ def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(
                 question()
     with Appointments.open(roles.url("reader"), schema=roles.schema) as appointments, pytest.raises(StorageError):
         appointments.events.append([as_json(envelope(3))])
+
+
+def test_the_monitor_runs_every_health_check_and_sees_no_content(
+    roles: Roles, capfd: pytest.CaptureFixture[str]
+) -> None:
+    append(roles, 1, 2)
+    project(roles)
+    place = ["--db", roles.url("monitor"), "--schema", roles.schema]
+    assert run(["status", "--check", "--max-lag-seconds", "60", "--json", *place]) == 0
+    document = json.loads(capfd.readouterr().out)
+    assert (document["events"], document["position"], document["appointments"]) == (2, 2, None)
+    assert run(["status", "--prometheus", *place]) == 0
+    assert "appointments_lag_events 0.0" in capfd.readouterr().out
+    append(roles, 3)
+    monitor = roles.open("monitor")
+    for question in (
+        lambda: monitor.schedules.talent("talent-1"),
+        lambda: monitor.schedules.appointment("a-1"),
+        monitor.schedules.talents,
+        lambda: monitor.schedules.history("a-1"),
+        lambda: list(monitor.events.quarantine.list()),
+        lambda: monitor.events.append([as_json(envelope(4))]),
+        monitor.projector.catch_up,
+    ):
+        with pytest.raises(StorageError):
+            question()
 
 
 def test_the_history_role_sees_the_past_and_verifies(roles: Roles) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -10,7 +12,8 @@ from domain.errors import UsageError
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Db, Json, Schema
-from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show
+from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
+from projections.stores.base import FollowerSign
 
 _NAMES: Final = {
     "lag": "the lag is",
@@ -38,6 +41,12 @@ def status(
             help="How long ago the oldest envelope that is not projected may have arrived for --check. [any time]",
         ),
     ] = None,
+    max_silence: Annotated[
+        float | None,
+        typer.Option(
+            "--max-silence", metavar="S", help="Within how many seconds a follower must have been seen. [any time]"
+        ),
+    ] = None,
     prometheus: Annotated[
         bool, typer.Option("--prometheus", help="Print metrics in Prometheus' text format.")
     ] = False,
@@ -51,19 +60,24 @@ def status(
 
             print_bytes(metrics_text(appointments))
             return
-        document = appointments.status().to_json()
+        found = appointments.status()
+    document = found.to_json()
     if as_json:
         print_json(document)
     else:
         _print(document)
     limits = {"lag": max_lag, "quarantined": max_quarantined, "oldest_unprojected_seconds": max_lag_seconds}
-    found = [
+    troubles = [
         f"{_NAMES[key]} {document[key]:,}, more than {limit:,}"
         for key, limit in limits.items()
         if check and limit is not None and (document[key] or 0) > limit
     ]
-    if found:
-        complain("; ".join(found))
+    if check and found.blocked_at is not None:
+        troubles.append(f"an event that cannot be folded stops the projector, at position {found.blocked_at:,}")
+    if check and max_silence is not None and not _seen_within(max_silence, found.followers):
+        troubles.append(f"no follower gave a sign of life within {max_silence:g} s")
+    if troubles:
+        complain("; ".join(troubles))
         raise typer.Exit(EXIT_FOUND)
 
 
@@ -71,6 +85,16 @@ def _print(document: dict[str, Any]) -> None:
     table = plain_table("what", "value #")
     table.show_header = False
     for name, value in document.items():
-        if value is not None:
+        if name != "followers" and value is not None:
             table.add_row(name.replace("_", " "), f"{value:,}")
     show(console(), table)
+    for one in document["followers"]:
+        console().print(
+            text(f"follower {one['name']} since {one['started_at']}, seen {one['seen_at']} at {one['position']:,}"),
+            soft_wrap=True,
+        )
+
+
+def _seen_within(seconds: float, followers: Iterable[FollowerSign]) -> bool:
+    now = datetime.now(UTC)
+    return any((now - one.seen_at).total_seconds() <= seconds for one in followers if one.blocked_at is None)

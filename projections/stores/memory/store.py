@@ -18,6 +18,7 @@ from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores.base import (
     Catalogue,
+    FollowerSign,
     GenerationInfo,
     GenerationState,
     OwnerCounts,
@@ -61,6 +62,7 @@ class ReadModels:
         self.generations = {first: Tables(info)}
         self.partitions: dict[Generation, dict[int, tuple[Partition, Tally | None]]] = {}
         self.rebuilding = Lock()
+        self.followers: dict[str, FollowerSign] = {}
         self.calendar_links: dict[tuple[Side, str], str] = {}
 
     @staticmethod
@@ -170,6 +172,16 @@ class MemoryStore(Store):
     @override
     def appointments_count(self) -> int:
         return len(self._serving().appointments)
+
+    @override
+    def sign(self, sign: FollowerSign) -> None:
+        with self._database.contents.lock:
+            self._models.followers[sign.name] = sign
+
+    @override
+    def followers(self) -> list[FollowerSign]:
+        with self._database.contents.lock:
+            return sorted(self._models.followers.values(), key=lambda one: one.seen_at, reverse=True)
 
     @override
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:

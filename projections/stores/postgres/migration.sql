@@ -24,3 +24,12 @@ CREATE TABLE IF NOT EXISTS {schema}.calendar_link (
     created_at timestamptz NOT NULL,
     PRIMARY KEY (side, owner_id)
 );
+
+-- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
+CREATE TABLE IF NOT EXISTS {schema}.follower (
+    name text PRIMARY KEY,
+    started_at timestamptz NOT NULL,
+    seen_at timestamptz NOT NULL,
+    position bigint NOT NULL,
+    blocked_at bigint
+);

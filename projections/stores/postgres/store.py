@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from datetime import UTC
 from importlib import resources
 from threading import Event
@@ -19,7 +20,7 @@ from domain.storage.base import TABLES_VERSION, check_tables_version
 from domain.storage.postgres.database import CREATE_SCHEMA, PostgresDatabase, Row
 from domain.storage.postgres.recorder import EVENT_STORE_MIGRATION_SQL, EVENT_STORE_SQL
 from projections.rows import Side
-from projections.stores.base import Catalogue, GenerationInfo, GenerationState
+from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState
 from projections.stores.postgres.queries import QUERIES
 from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 from projections.stores.relational import RelationalStore
@@ -54,6 +55,25 @@ _GENERATION_LOCKED: Final = """
 """
 
 _NOTIFY: Final = 'NOTIFY "{channel}"'
+
+
+_SIGN: Final = """
+    INSERT INTO {schema}.follower (name, started_at, seen_at, position, blocked_at)
+    VALUES (%(name)s, %(started_at)s, %(seen_at)s, %(position)s, %(blocked_at)s)
+    ON CONFLICT (name) DO UPDATE SET
+        started_at = excluded.started_at,
+        seen_at = excluded.seen_at,
+        position = excluded.position,
+        blocked_at = excluded.blocked_at
+"""
+
+_FORGET_OLD_SIGNS: Final = "DELETE FROM {schema}.follower WHERE seen_at < now() - interval '1 day'"
+
+_FOLLOWERS: Final = """
+    SELECT name, started_at, seen_at, position, blocked_at
+    FROM {schema}.follower
+    ORDER BY seen_at DESC, name
+"""
 
 
 class PostgresStore(RelationalStore):
@@ -105,6 +125,24 @@ class PostgresStore(RelationalStore):
             [row] = cursor.fetchall()
             yield PostgresUnitOfWork(self._database, cursor, *row)
             cursor.execute(self._database.statement(_NOTIFY, channel=self._channel))
+
+    @override
+    def sign(self, sign: FollowerSign) -> None:
+        with self._database.writing() as cursor:
+            cursor.execute(self._database.statement(_FORGET_OLD_SIGNS))
+            cursor.execute(self._database.statement(_SIGN), asdict(sign))
+
+    @override
+    def followers(self) -> list[FollowerSign]:
+        return [
+            FollowerSign(
+                name=name, started_at=started_at.astimezone(UTC), seen_at=seen_at.astimezone(UTC), position=position,
+                blocked_at=blocked_at,
+            )
+            for name, started_at, seen_at, position, blocked_at in self._database.fetch(
+                self._database.statement(_FOLLOWERS)
+            )
+        ]  # fmt: skip
 
     @override
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:

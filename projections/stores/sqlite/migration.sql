@@ -24,3 +24,12 @@ CREATE TABLE IF NOT EXISTS calendar_link (
     created_at TEXT NOT NULL,
     PRIMARY KEY (side, owner_id)
 );
+
+-- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
+CREATE TABLE IF NOT EXISTS follower (
+    name TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    seen_at TEXT NOT NULL,
+    position INTEGER NOT NULL,
+    blocked_at INTEGER
+);

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -20,7 +21,7 @@ from domain.storage.base import TABLES_VERSION, check_tables_version
 from domain.storage.sqlite.database import SQLiteDatabase, run_script
 from domain.storage.sqlite.recorder import EVENT_STORE_SQL, migrate
 from projections.rows import Side
-from projections.stores.base import Catalogue, GenerationInfo, GenerationState
+from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState
 from projections.stores.relational import RelationalStore, Row
 from projections.stores.sqlite.queries import QUERIES
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
@@ -84,6 +85,42 @@ class SQLiteStore(RelationalStore):
             ).fetchone()
             check_tables_version(row[3])
             yield SQLiteUnitOfWork(cursor, *row[:3])
+
+    @override
+    def sign(self, sign: FollowerSign) -> None:
+        row = asdict(sign) | {"started_at": sign.started_at.isoformat(), "seen_at": sign.seen_at.isoformat()}
+        with self._database.writing() as cursor:
+            cursor.execute("DELETE FROM follower WHERE julianday(seen_at) < julianday('now', '-1 day')")
+            cursor.execute(
+                """
+                INSERT INTO follower (name, started_at, seen_at, position, blocked_at)
+                VALUES (:name, :started_at, :seen_at, :position, :blocked_at)
+                ON CONFLICT (name) DO UPDATE SET
+                    started_at = excluded.started_at,
+                    seen_at = excluded.seen_at,
+                    position = excluded.position,
+                    blocked_at = excluded.blocked_at
+                """,
+                row,
+            )
+
+    @override
+    def followers(self) -> list[FollowerSign]:
+        with self._database.reading() as cursor:
+            cursor.execute(
+                """
+                SELECT name, started_at, seen_at, position, blocked_at
+                FROM follower
+                ORDER BY seen_at DESC, name
+                """
+            )
+            return [
+                FollowerSign(
+                    name=name, started_at=datetime.fromisoformat(started_at), seen_at=datetime.fromisoformat(seen_at),
+                    position=position, blocked_at=blocked_at,
+                )
+                for name, started_at, seen_at, position, blocked_at in cursor
+            ]  # fmt: skip
 
     @override
     def waiter(self) -> AbstractContextManager[Callable[[Event, float], None]]:
