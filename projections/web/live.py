@@ -12,6 +12,7 @@ from typing import Final
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
+from domain.arguments import identifier
 from domain.errors import InvalidToken, StorageError
 from projections.queries.schedules import Schedules
 from projections.rows import Side
@@ -37,6 +38,7 @@ class _Page:
     owner_id: str
     token: str
     loop: asyncio.AbstractEventLoop
+    asked_at: tuple[object, ...] | None = None
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -83,7 +85,7 @@ class Watch:
     def _open(self, page: _Page) -> None:
         with self._lock:
             self._pages.add(page)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._thread = Thread(target=self._run, name="appointments-live", daemon=True)
                 self._thread.start()
         self._came.set()
@@ -119,12 +121,15 @@ class Watch:
                 pause.wait(PAUSE_SECONDS)
 
     def _tell(self) -> None:
+        """Asks for those pages that have not been asked for since projectors last committed."""
+        stamp = self._schedules.stamp()
+        now = (stamp.epoch, stamp.generation, stamp.position)
         with self._lock:
-            pages = sorted(self._pages, key=lambda page: page.question)
+            pages = sorted((page for page in self._pages if page.asked_at != now), key=lambda page: page.question)
         for (side, owner_id, token), same in groupby(pages, key=lambda page: page.question):
             is_changed, token_next = self._asked(side, owner_id, token)
             for page in same:
-                page.token = token_next
+                page.token, page.asked_at = token_next, now
                 if is_changed:
                     page.loop.call_soon_threadsafe(page.changed.set)
 
@@ -148,7 +153,8 @@ def add_live(app: FastAPI, schedules: Schedules, closing: asyncio.Event) -> None
         @app.get(f"{STREAMS}{side.plural}/", include_in_schema=False)
         @app.get(f"{STREAMS}{side.plural}/{{segment}}", include_in_schema=False)
         async def live(request: Request, since: str, segment: str = "") -> StreamingResponse:
-            owner_id = id_of(segment) if segment else request.query_params.get("id", "")
+            given = id_of(segment) if segment else request.query_params.get("id", "")
+            owner_id = identifier(f"{side}_id", given)
             events = watch.changes(side, owner_id, since, closing=closing)
             return StreamingResponse(events, media_type="text/event-stream")
 

@@ -8,12 +8,15 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from html import unescape
+from typing import Any
 
 import httpx
 import psycopg
 import pytest
 
-from projections import Schedules
+from domain.storage import open_database
+from domain.storage.location import locate
+from projections import Changes, Schedules
 from projections.rows import Side
 from projections.web.app import Service
 from projections.web.configuration import Access
@@ -68,10 +71,37 @@ def test_a_page_as_of_a_moment_does_not_listen(sqlite_place: Place) -> None:
         assert 'data-live=""' in client.get("/talents/talent-1?as_of=2023-07-10").text
 
 
-@pytest.mark.parametrize(("path", "status"), [("/live/talents/x", 400), ("/live/talents/%FF?since=x", 400)])
-def test_a_stream_that_makes_no_sense_is_refused(sqlite_place: Place, path: str, status: int) -> None:
+@pytest.mark.parametrize("path", ["x", "%FF?since=x", "%00?since=x", "?since=x"])
+def test_a_stream_that_makes_no_sense_is_refused(sqlite_place: Place, path: str) -> None:
+    project(sqlite_place, as_json(envelope(1)))
     with served(Service(appointments=sqlite_place.appointments())) as client:
-        assert client.get(path).status_code == status
+        assert client.get(f"/live/talents/{path}").status_code == 400
+        with listening(client, "/talents/talent-1") as lines:  # others are told all the same
+            project(sqlite_place, as_json(envelope(2)))
+            assert next(lines) == "event: changed"
+
+
+class CountingSchedules(Schedules):
+    asked = 0
+
+    def changes(self, **question: Any) -> Changes:
+        self.asked += 1
+        return super().changes(**question)
+
+
+def test_while_nothing_is_projected_nothing_is_asked(memory_place: Place) -> None:
+    project(memory_place, as_json(envelope(1)))
+    schedules = CountingSchedules(open_database(locate(memory_place.url)))
+
+    async def run() -> None:
+        watch = Watch(schedules)
+        await opened(watch, "talent-1", schedules.token(Side.TALENT, "talent-1"))
+        for _ in range(5):
+            memory_place.events().append([as_json(envelope(2))])
+            watch._tell()
+        assert schedules.asked <= 2  # by the watch's own thread, and perhaps by this one at the same moment
+
+    asyncio.run(run())
 
 
 async def opened(watch: Watch, owner_id: str, token: str) -> AsyncIterator[bytes]:
