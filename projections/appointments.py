@@ -178,6 +178,14 @@ class Appointments:
         """
         return store_of(self._database).catalogue()
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes that each table takes on disk, with its indexes; on SQLite every page of the file is looked at.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        return store_of(self._database).sizes()
+
     def _appointments_count(self) -> int | None:
         try:
             return self.schedules.count()

@@ -249,6 +249,9 @@ class Store(Protocol):
     def appointments_count(self) -> int:
         """The number of appointments in the serving generation."""
 
+    def sizes(self) -> dict[str, int]:
+        """The bytes that each table takes on disk, with its indexes; nothing where nothing is on disk."""
+
     def sign(self, sign: FollowerSign) -> None:
         """Keeps a sign of life in the place of the one before, and forgets those of a day ago."""
 

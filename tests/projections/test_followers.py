@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
@@ -69,6 +70,18 @@ def test_the_health_check_finds_that_no_follower_runs(durable_place: Place, ask:
     status, out, complaint = ask(*check)
     assert (status, complaint) == (0, "")
     assert f"follower {sign.name} since " in out
+
+
+def test_status_shows_the_bytes_on_disk_of_each_table(durable_place: Place, ask: Ask) -> None:
+    durable_place.projector()
+    before = durable_place.appointments().sizes()
+    assert {"stored_events", "quarantine", "talent_schedule_1"} <= set(before)
+    durable_place.events().append(as_json(envelope(number, id=f"a-{number}")) for number in range(1, 500))
+    assert durable_place.appointments().sizes()["stored_events"] > before["stored_events"] > 0
+    _, out, _ = ask("status", "--sizes", "--json")
+    assert json.loads(out)["sizes"]["stored_events"] > before["stored_events"]
+    _, out, _ = ask("status", "--sizes")
+    assert "bytes of stored_events" in out
 
 
 def test_a_sign_takes_the_place_of_the_one_before_and_old_ones_are_forgotten(durable_place: Place) -> None:

@@ -47,13 +47,14 @@ def status(
             "--max-silence", metavar="S", help="Within how many seconds a follower must have been seen. [any time]"
         ),
     ] = None,
+    sizes: Annotated[bool, typer.Option("--sizes", help="With the bytes on disk of each table.")] = False,
     prometheus: Annotated[
         bool, typer.Option("--prometheus", help="Print metrics in Prometheus' text format.")
     ] = False,
 ) -> None:
     """Prints positions, lag, generation and counts; with --check, exits 1 when a threshold is exceeded."""
-    if prometheus and (as_json or check):
-        raise UsageError("--prometheus is an answer of its own; leave --json and --check out")
+    if prometheus and (as_json or check or sizes):
+        raise UsageError("--prometheus is an answer of its own; leave --json, --check and --sizes out")
     with Appointments.open(db, schema=schema) as appointments:
         if prometheus:
             from projections.metrics import metrics_text
@@ -61,7 +62,7 @@ def status(
             print_bytes(metrics_text(appointments))
             return
         found = appointments.status()
-    document = found.to_json()
+        document = found.to_json() | ({"sizes": appointments.sizes()} if sizes else {})
     if as_json:
         print_json(document)
     else:
@@ -85,8 +86,10 @@ def _print(document: dict[str, Any]) -> None:
     table = plain_table("what", "value #")
     table.show_header = False
     for name, value in document.items():
-        if name != "followers" and value is not None:
+        if name not in ("followers", "sizes") and value is not None:
             table.add_row(name.replace("_", " "), f"{value:,}")
+    for name, size in document.get("sizes", {}).items():
+        table.add_row(f"bytes of {name}", f"{size:,}")
     show(console(), table)
     for one in document["followers"]:
         console().print(

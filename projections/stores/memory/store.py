@@ -174,6 +174,10 @@ class MemoryStore(Store):
         return len(self._serving().appointments)
 
     @override
+    def sizes(self) -> dict[str, int]:
+        return {}
+
+    @override
     def sign(self, sign: FollowerSign) -> None:
         with self._database.contents.lock:
             self._models.followers[sign.name] = sign

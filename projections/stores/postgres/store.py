@@ -57,6 +57,15 @@ _GENERATION_LOCKED: Final = """
 _NOTIFY: Final = 'NOTIFY "{channel}"'
 
 
+_SIZES: Final = """
+    SELECT relname, pg_total_relation_size(pg_class.oid)
+    FROM pg_class
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE nspname = %(schema)s
+    AND relkind = 'r'
+    ORDER BY relname
+"""
+
 _SIGN: Final = """
     INSERT INTO {schema}.follower (name, started_at, seen_at, position, blocked_at)
     VALUES (%(name)s, %(started_at)s, %(seen_at)s, %(position)s, %(blocked_at)s)
@@ -125,6 +134,10 @@ class PostgresStore(RelationalStore):
             [row] = cursor.fetchall()
             yield PostgresUnitOfWork(self._database, cursor, *row)
             cursor.execute(self._database.statement(_NOTIFY, channel=self._channel))
+
+    @override
+    def sizes(self) -> dict[str, int]:
+        return dict(self._database.fetch(self._database.statement(_SIZES), {"schema": self._database.schema}))
 
     @override
     def sign(self, sign: FollowerSign) -> None:

@@ -87,6 +87,20 @@ class SQLiteStore(RelationalStore):
             yield SQLiteUnitOfWork(cursor, *row[:3])
 
     @override
+    def sizes(self) -> dict[str, int]:
+        with self._database.reading() as cursor:
+            cursor.execute(
+                """
+                SELECT tbl_name, SUM(pgsize)
+                FROM dbstat
+                JOIN sqlite_schema USING (name)
+                GROUP BY tbl_name
+                ORDER BY tbl_name
+                """
+            )
+            return dict(cursor.fetchall())
+
+    @override
     def sign(self, sign: FollowerSign) -> None:
         row = asdict(sign) | {"started_at": sign.started_at.isoformat(), "seen_at": sign.seen_at.isoformat()}
         with self._database.writing() as cursor:
