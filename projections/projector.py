@@ -112,7 +112,8 @@ class Projector:
                 poison, goal = error, Position(error.position - 1)
             else:
                 if poison is not None:
-                    self._store.sign(sign_of_life(position, blocked_at=Position(poison.position)))
+                    if self._generation is None:
+                        self._store.sign(sign_of_life(position, blocked_at=Position(poison.position)))
                     raise poison
                 return position
 
