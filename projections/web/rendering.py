@@ -56,6 +56,7 @@ def _environment() -> Environment:
         "hour": _hour,
         "iso": iso,
         "moment": _moment,
+        "offset": _offset,
         "query": _query,
         "shortened": _shortened,
         "shown": shown,
@@ -124,6 +125,12 @@ def _day(day: date) -> str:
 @pass_context
 def _hour(context: Context, moment: datetime) -> str:
     return f"{local(moment, context['zone']):%H:%M}"
+
+
+@pass_context
+def _offset(context: Context, moment: datetime) -> str:
+    """What the clocks of the zone are called at a moment: CET or CEST."""
+    return f"{local(moment, context['zone']):%Z}"
 
 
 @pass_context

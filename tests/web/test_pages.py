@@ -304,3 +304,22 @@ def test_a_token_of_now_gives_what_comes_after_it(place: Place) -> None:
     assert list(place.schedules().changes(talent_id="talent-1", since=token)) == []
     project(place, as_json(envelope(2, id="b")))
     assert [one.id for one in place.schedules().changes(talent_id="talent-1", since=token)] == ["b"]
+
+
+def test_of_many_at_once_the_grid_shows_some_and_says_that_the_list_has_more(
+    client: httpx.Client, sqlite_place: Place
+) -> None:
+    project(sqlite_place, *(as_json(envelope(n, id=f"a{n}", title=f"Number {n}")) for n in range(1, 8)))
+    shown = page(client, f"/talents/talent-1?{WEEK}")
+    assert shown.count('tabindex="-1" class="block') == LANES_MAX
+    assert shown.count('<p class="more">More in the list</p>') == 1
+    assert shown.count('<li class="entry') == 7
+
+
+def test_the_day_on_which_clocks_go_back_says_so_and_shows_both_of_the_hours(
+    client: httpx.Client, sqlite_place: Place
+) -> None:
+    hours = {"startDate": "2023-10-29T00:30:00.000Z", "endDate": "2023-10-29T01:30:00.000Z"}
+    project(sqlite_place, as_json(envelope(1, **hours)))
+    shown = words(page(client, "/talents/talent-1?week=2023-10-23&tz=Europe/Paris"))
+    assert "Sunday 29 October 2023 a day of 25 hours: the clocks change 02:30 CEST – 02:30 CET 1 h" in shown
