@@ -10,6 +10,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from projections.appointments import Appointments
+from projections.web import api
 from projections.web.configuration import Access
 from projections.web.feed import add_feed
 from projections.web.follower import Follower
@@ -17,6 +18,7 @@ from projections.web.guard import Guard
 from projections.web.health import add_health
 from projections.web.intake import add_intake
 from projections.web.live import add_live
+from projections.web.openapi import describe
 from projections.web.pages import add_pages
 from projections.web.problems import answer_with_problems
 
@@ -46,15 +48,17 @@ def create_app(service: Service) -> ASGIApp:
         title="Appointments",
         version=version("appointments"),
         description="Schedules of talents and coaches, projected from published envelopes.",
-        docs_url=None,  # both pages load scripts from elsewhere
-        redoc_url=None,
+        openapi_url=None,  # that is `describe`'s, and the two pages of it would load scripts from elsewhere
         redirect_slashes=False,
     )
     answer_with_problems(app)
+    app.state.appointments = service.appointments
+    app.include_router(api.router)
     add_health(app, service.appointments, service.follower)
     if service.intake is not None:
         add_intake(app, service.intake, service.access)
     add_pages(app, service.appointments)
     add_feed(app, service.appointments)
     add_live(app, service.appointments.schedules, service.closing)
+    describe(app, asks_for_token=service.access.token is not None)
     return Guard(app, access=service.access)

@@ -24,7 +24,7 @@ from domain.input.files import Input
 from projections.appointments import Appointments
 from projections.web.configuration import Access
 from projections.web.guard import bearer_token, unauthorized
-from projections.web.problems import Problem, problem
+from projections.web.problems import PROBLEM, problem
 from projections.web.signature import Signature
 
 SOURCE: Final = "POST /envelopes"
@@ -115,12 +115,12 @@ def add_intake(app: FastAPI, appointments: Appointments, access: Access) -> None
         "/envelopes",
         tags=["intake"],
         openapi_extra={
-            "requestBody": {"required": True, "content": {one: {"schema": {}} for one in _TYPES}},
+            "requestBody": {"content": {one: {"schema": {}} for one in _TYPES}},
             "security": [{"bearer": []}, {"webhook": []}],
         },
         responses={
             200: {"model": AppendDocument, "description": "Committed; what was quarantined is kept as it came."},
-            401: Problem, 408: Problem, 413: Problem, 415: Problem, 503: Problem,
+            400: PROBLEM, 408: PROBLEM, 413: PROBLEM, 415: PROBLEM,
         },
     )  # fmt: skip
     async def deliver(request: Request) -> Response:

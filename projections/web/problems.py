@@ -37,11 +37,14 @@ class ProblemDocument(TypedDict):
     detail: str
 
 
-Problem: Final[dict[str, Any]] = {
-    "model": ProblemDocument,
-    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}},
+PROBLEM_SCHEMA: Final = "Problem"
+"""The name of its schema in the OpenAPI document."""
+
+PROBLEM: Final[dict[str, Any]] = {
+    "description": "A problem document.",
+    "content": {MEDIA_TYPE: {"schema": {"$ref": f"#/components/schemas/{PROBLEM_SCHEMA}"}}},
 }
-"""How a route says that it may answer with a problem."""
+"""How the OpenAPI document says that a route may answer with a problem."""
 
 _STATUSES: Final[tuple[tuple[type[AppointmentsError], HTTPStatus], ...]] = (
     (UsageError, HTTPStatus.BAD_REQUEST),
@@ -90,7 +93,8 @@ def answer_with_problems(app: FastAPI) -> None:
         del request
         first = error.errors()[0]
         name = next((str(part) for part in first["loc"][1:]), "request")
-        return problem(HTTPStatus.BAD_REQUEST, f"{name}: {first['msg']}")
+        reason = first.get("ctx", {}).get("error") or first["msg"]
+        return problem(HTTPStatus.BAD_REQUEST, f"{name}: {reason}")
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> Response:
