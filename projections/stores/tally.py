@@ -71,12 +71,13 @@ class Tally(NamedTuple):
 EMPTY_TALLY: Final = Tally(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
-def sum_of_bytes(rows: Iterable[bytes]) -> Sum:
+def sum_of_bytes(rows: Iterable[bytes | bytearray | memoryview]) -> Sum:
     """The sum of rows that are encoded already."""
     count = total = 0
     for row in rows:
         count += 1
-        total += crc32(row) ** 2  # squared, so that what two rows exchange is found too
+        checksum = crc32(row)
+        total += checksum * checksum  # squared, so that what two rows exchange is found too
     return Sum.of(count, total)
 
 

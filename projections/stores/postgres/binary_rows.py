@@ -6,10 +6,9 @@ https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from struct import Struct
 from typing import Final
-
-from typing_extensions import Buffer
 
 from projections.rows import AppointmentRow, ScheduleRow
 
@@ -71,9 +70,10 @@ def _text(value: str | None) -> bytes:
     return _length(len(encoded)) + encoded
 
 
-def rows_in(messages: Iterable[Buffer]) -> Iterator[bytes]:
-    """The rows of a COPY from the server, which sends each in a message, the first behind the header."""
-    for number, message in enumerate(messages):
-        row = bytes(message) if number else bytes(message)[len(HEADER) :]
-        if row and row != TRAILER:
-            yield row
+def rows_in(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes | bytearray | memoryview]:
+    """Yields the rows of a COPY from the server, which sends each in a message, the first behind the header."""
+    left = iter(messages)
+    first = bytes(next(left, HEADER))[len(HEADER) :]
+    for message in chain([first], left):
+        if len(message) > len(TRAILER):  # any row is longer
+            yield message
