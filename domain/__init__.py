@@ -34,6 +34,7 @@ from domain.envelope import (
 from domain.errors import (
     AppointmentNotFound,
     AppointmentsError,
+    EventNotFound,
     InputUnreadable,
     InvalidCursor,
     InvalidToken,
@@ -72,6 +73,7 @@ __all__ = [
     "Envelope",
     "EnvelopeRefused",
     "EventId",
+    "EventNotFound",
     "EventStore",
     "Generation",
     "Ignored",

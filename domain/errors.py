@@ -7,6 +7,7 @@ AppointmentsError
 │   ├── InvalidCursor        a damaged cursor, or one of other filters
 │   └── InvalidToken         a change token that cannot be used: start over without one
 ├── AppointmentNotFound      no accepted envelope has this appointment id
+├── EventNotFound            no stored event has this position
 ├── QuarantinedItemNotFound  no quarantined item has this number
 ├── ReadModelBehind          the read models did not reach a position in time
 ├── PoisonEvent              a stored event that cannot be folded: position, appointment_id, event_id, reason
@@ -77,6 +78,14 @@ class AppointmentNotFound(AppointmentsError, LookupError):  # noqa: N818
     def __init__(self, appointment_id: str) -> None:
         super().__init__(f"no appointment has the id {appointment_id!r}")
         self.appointment_id = appointment_id
+
+
+class EventNotFound(AppointmentsError, LookupError):  # noqa: N818
+    """No stored event has this position."""
+
+    def __init__(self, position: int) -> None:
+        super().__init__(f"no stored event has the position {position}")
+        self.position = position
 
 
 class QuarantinedItemNotFound(AppointmentsError, LookupError):  # noqa: N818

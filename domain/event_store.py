@@ -17,7 +17,7 @@ from domain.arguments import identifier, positive_number, whole_number
 from domain.decision import Decision, decide, validated
 from domain.decoding import decode_envelope
 from domain.envelope import EVENT_ID_MAX, Envelope
-from domain.errors import NotInstalled, PoisonEvent
+from domain.errors import EventNotFound, NotInstalled, PoisonEvent
 from domain.export import exported_lines
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
@@ -179,6 +179,19 @@ class EventStore:
     def stream(self, appointment_id: str | UUID) -> list[StoredEnvelope]:
         """Returns what `history` returns, as stored: with positions, not decoded."""
         return self._checked().stream(AppointmentId(identifier("appointment_id", appointment_id)))
+
+    def at(self, position: int) -> StoredEnvelope:
+        """Returns the stored envelope at a position, not decoded.
+
+        Raises:
+            EventNotFound: there is none.
+        """
+        position = whole_number("position", position)
+        if 1 <= position <= EVENT_ID_MAX:
+            found = self._checked().read(after=Position(position - 1), upto=Position(position), limit=1)
+            if found:
+                return found[0]
+        raise EventNotFound(position)
 
     def stored_text(self, event_id: EventId) -> bytes | None:
         """Returns the JSON of one envelope as received, or None when none with that id is stored."""

@@ -18,6 +18,7 @@ from projections.cli.commands.appointment import appointment
 from projections.cli.commands.calendar_link import calendar_link
 from projections.cli.commands.changes import changes
 from projections.cli.commands.conflicts import conflicts
+from projections.cli.commands.events import events
 from projections.cli.commands.export import export
 from projections.cli.commands.figures import figures
 from projections.cli.commands.history import history
@@ -76,6 +77,7 @@ COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
 for name, function, example in COMMANDS:
     app.command(name, epilog=f"Example: appointments {example}")(function)
 app.add_typer(quarantine, name="quarantine")
+app.add_typer(events, name="events")
 app.callback()(version_option)
 
 
