@@ -201,6 +201,14 @@ def test_a_statement_that_takes_too_long_is_one_clear_line_and_the_next_run_goes
         assert events.append([as_json(envelope(2))]).appended == 1
 
 
+def test_an_answer_that_the_server_breaks_off_is_worth_another_run(postgres_place: Place) -> None:
+    broken_off = psycopg.InternalError("received 2 results from command 'FETCH FORWARD 1000'")  # rows, then the error
+    database = PostgresDatabase(postgres_place.url, schema="any")
+    with pytest.raises(StorageUnavailable, match="broke off its answer"), database.snapshot():
+        raise broken_off
+    database.close()
+
+
 def test_queries_appends_and_projections_go_on_after_every_backend_was_terminated(postgres_place: Place) -> None:
     name = f"cut_{postgres_place.schema}"
     place = replace(postgres_place, url=f"{postgres_place.url}&application_name={name}")

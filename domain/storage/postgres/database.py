@@ -242,6 +242,11 @@ class PostgresDatabase(Database):
                 StorageUnavailable,
                 f"PostgreSQL cannot be reached or went away: {said}; what was committed is safe, run it again",
             )
+        if isinstance(error, psycopg.InternalError) and not state:  # the driver's own: an answer, then an error
+            return (
+                StorageUnavailable,
+                f"PostgreSQL broke off its answer: {said}; what was committed is safe, run it again",
+            )
         return StorageError, f"PostgreSQL refused: {said}"
 
     def _said(self, error: psycopg.Error) -> str:
