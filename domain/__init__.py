@@ -55,7 +55,16 @@ from domain.identifiers import AppointmentId, CoachId, EventId, Generation, Posi
 from domain.input.files import BinaryFile, Input
 from domain.input.items import PAUSE, Item, Pause
 from domain.quarantine import Quarantine, RetryReport
-from domain.storage.base import AppendTransaction, QuarantinedItem, Recorder, Refused, StoredEnvelope
+from domain.storage.base import (
+    AppendTransaction,
+    QuarantineCount,
+    QuarantinedItem,
+    QuarantineFilter,
+    QuarantineTable,
+    Recorder,
+    Refused,
+    StoredEnvelope,
+)
 
 __all__ = [
     "PAUSE",
@@ -89,6 +98,9 @@ __all__ = [
     "PoisonEvent",
     "Position",
     "Quarantine",
+    "QuarantineCount",
+    "QuarantineFilter",
+    "QuarantineTable",
     "QuarantinedItem",
     "QuarantinedItemNotFound",
     "ReadModelBehind",

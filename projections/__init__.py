@@ -25,13 +25,14 @@ from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 from projections.rebuilding.verification import Difference, Verification
 from projections.rows import Side
-from projections.stores.base import OwnerCounts, Stamp
+from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState, OwnerCounts, Stamp
 
 __all__ = [
     "AppointmentAnswer",
     "Appointments",
     "CalendarLink",
     "CalendarLinks",
+    "Catalogue",
     "Change",
     "Changes",
     "Conflict",
@@ -41,6 +42,9 @@ __all__ = [
     "DroppedGenerations",
     "FieldChange",
     "Figures",
+    "FollowerSign",
+    "GenerationInfo",
+    "GenerationState",
     "History",
     "InstallationStatus",
     "OwnerCounts",

@@ -47,8 +47,8 @@ def _seconds(value: float | None) -> float | None:
 
 
 def _log_level(value: str) -> str:
-    if value not in ("debug", "info"):
-        raise typer.BadParameter(f"expected info or debug, found {value!r}")
+    if value not in ("debug", "info", "warning", "error"):
+        raise typer.BadParameter(f"expected debug, info, warning or error, found {value!r}")
     return value
 
 
@@ -92,7 +92,10 @@ KnownAt = Annotated[
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Use only envelopes published up to TIME.")]
 LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="How standard error tells what is done.")]
 LogLevel = Annotated[
-    str, typer.Option("--log-level", metavar="LEVEL", help="info, or debug: every batch too.", callback=_log_level)
+    str,
+    typer.Option(
+        "--log-level", metavar="LEVEL", help="debug (every batch too), info, warning or error.", callback=_log_level
+    ),
 ]
 Patience = Annotated[
     float | None,

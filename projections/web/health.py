@@ -1,4 +1,4 @@
-"""Whether the service lives, and whether it can answer."""
+"""Whether the service lives, whether it can answer, and what it measures."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
 from projections.appointments import Appointments
+from projections.metrics import CONTENT_TYPE, metrics_text
 from projections.web.follower import Follower
 from projections.web.problems import problem
 
 
 def add_health(app: FastAPI, appointments: Appointments, follower: Follower | None) -> None:
-    """Adds `/healthz` and `/readyz`."""
+    """Adds `/healthz`, `/readyz` and `/metrics`."""
 
     @app.get("/healthz", include_in_schema=False)
     async def health() -> Response:
@@ -27,3 +28,8 @@ def add_health(app: FastAPI, appointments: Appointments, follower: Follower | No
         if follower is not None and follower.trouble is not None:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the follower does not go on: {follower.trouble}")
         return JSONResponse({"status": "ready", **stamp.to_json()})
+
+    @app.get("/metrics", include_in_schema=False)
+    def metrics() -> Response:
+        """The metrics of `status --prometheus`."""
+        return Response(metrics_text(appointments), media_type=CONTENT_TYPE)

@@ -69,7 +69,7 @@ class Campaign:
 
     def start(self, name: str) -> None:
         kind = name.partition("-")[0]
-        module, arguments = "projections", ["project", "--follow"]
+        module, arguments = "projections", ["project", "--follow", "--log-level", "error"]
         if kind != "follower":
             module = "tests.campaigns.workers"
             arguments = [kind, "--name", name, "--folder", str(self.folder), "--seed", str(self.seed)]

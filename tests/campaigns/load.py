@@ -57,7 +57,9 @@ class Load:
     def start(self) -> None:
         place = ["--db", self.url, "--schema", self.schema]
         for name in FOLLOWERS:
-            self.processes[name] = start_module("projections", ["project", "--follow", *place], self.log(name))
+            self.processes[name] = start_module(
+                "projections", ["project", "--follow", "--log-level", "error", *place], self.log(name)
+            )
         for name in WORKERS:
             kind, _, number = name.partition("-")
             options = {"number": number, "threads": THREADS[kind], "rate": self.rate / WRITERS, "folder": self.folder}

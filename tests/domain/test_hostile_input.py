@@ -231,7 +231,7 @@ def hostile_installation(place: Place, tmp_path: Path) -> list[str]:
         f"figures --talent {talent}", "status", "quarantine list",
         *(f"quarantine show {number}" for number in numbers),
     ]  # fmt: skip
-    return [*asked, *(f"{one} --json" for one in asked), "quarantine retry"]
+    return [*asked, *(f"{one} --json" for one in asked)]
 
 
 WRONG = shlex.quote(HOSTILE)
@@ -257,7 +257,9 @@ def test_no_text_that_came_is_written_so_that_a_terminal_obeys_it(
     assert (status, obeyed(written)) == (0, [])
     assert r"\x1b]0;owned\x07" in written
     assert r"\u202e" in written
-    status, piped, complained = in_a_pipe(*asked, "project", "verify", "rebuild", place=sqlite_place)
+    status, piped, complained = in_a_pipe(
+        *asked, "quarantine retry", "project", "verify", "rebuild", place=sqlite_place
+    )
     assert (status, obeyed(piped.decode().replace("\r\n", "\n")), complained) == (0, [], b"")
     status, written = on_terminal(commands(*MISUSES, place=sqlite_place))
     assert (status, obeyed(written)) == (2, [])

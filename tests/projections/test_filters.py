@@ -52,7 +52,7 @@ def test_a_history_tells_what_each_envelope_changed_and_which_arrived_late(place
     assert fourth == {"status": ("PLANNED", "CANCELED"), "canceled_by": (None, "COACH")}
     document = history.to_json()
     assert document.keys() == {"id", "revisions"}
-    assert document["revisions"][0].keys() == {"event_id", "at", "position", "late", "changes"}
+    assert document["revisions"][0].keys() == {"event_id", "at", "arrived_at", "position", "late", "changes"}
     assert document["revisions"][0]["changes"][0].keys() == {"field", "old", "new"}
 
 

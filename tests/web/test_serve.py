@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from projections.metrics import CONTENT_TYPE, metrics_text
 from projections.web.app import Service
 from tests.conftest import Ask, Place
 from tests.support.serving import serve_process, served
@@ -24,6 +25,9 @@ def test_a_service_lives_and_is_ready_once_there_is_an_installation(durable_plac
         assert not_yet.headers["retry-after"] == "5"
         appointments.install()
         assert client.get("/readyz").json() == {"status": "ready", "position": 0, "lag": 0, "generation": 1}
+        metrics = client.get("/metrics")
+        assert metrics.headers["content-type"] == CONTENT_TYPE
+        assert metrics.content == metrics_text(appointments)
 
 
 def test_the_command_says_where_it_listens_and_ends_with_0_when_it_is_asked_to(durable_place: Place) -> None:
