@@ -11,7 +11,7 @@ from domain.arguments import member
 from domain.envelope import Status
 from domain.errors import UsageError
 from projections.queries.times import iso, local, time_of, zone_named
-from projections.web.week import monday_of
+from projections.web.week import monday_of, monday_shown
 
 ZONES: Final = (
     "UTC", "Europe/Paris", "Europe/London", "Europe/Lisbon", "Europe/Berlin", "Europe/Madrid", "Europe/Rome",
@@ -78,13 +78,14 @@ class View:
     def in_week_of(
         self, moment: datetime | None, *, as_of: datetime | None = None, known_at: datetime | None = None
     ) -> dict[str, str]:
-        """The query of a schedule's page in the week of a moment."""
-        monday = None if moment is None else monday_of(local(moment, self.zone).date())
+        """The query of a schedule's page in the week of a moment; in the present one where no page shows that."""
+        monday = None if moment is None else monday_shown(local(moment, self.zone).date())
         return View(self.zone, tz=self.tz, monday=monday, as_of=as_of, known_at=known_at).parameters
 
-    def other_week(self, weeks: int) -> dict[str, str]:
-        """The query of the same page so many weeks later."""
-        return self.but(monday=monday_of(self.week + timedelta(weeks=weeks)))
+    def other_week(self, weeks: int) -> dict[str, str] | None:
+        """The query of the same page so many weeks later; None where no page shows that week."""
+        monday = monday_shown(self.week + timedelta(weeks=weeks))
+        return None if monday is None else self.but(monday=monday)
 
     @property
     def is_of_the_past(self) -> bool:

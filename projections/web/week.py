@@ -108,9 +108,15 @@ def monday_of(day: date) -> date:
     Raises:
         UsageError: there is hardly an appointment in such a year, and calendars end near the year 9999.
     """
-    if not YEARS[0] <= day.year <= YEARS[1]:
+    monday = monday_shown(day)
+    if monday is None:
         raise UsageError(f"expected a week of the years {YEARS[0]} to {YEARS[1]}, found {day}", argument="week")
-    return day - timedelta(days=day.weekday())
+    return monday
+
+
+def monday_shown(day: date) -> date | None:
+    """The first day of a day's week; None in years that pages do not show, where an appointment may still be."""
+    return day - timedelta(days=day.weekday()) if YEARS[0] <= day.year <= YEARS[1] else None
 
 
 def midnight(day: date, zone: tzinfo | None) -> datetime:

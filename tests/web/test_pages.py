@@ -258,6 +258,24 @@ def test_what_makes_no_sense_is_answered_with_a_page_that_says_so(
     assert expected in words(page(client, path, status=status))
 
 
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00.000Z", "1899-12-31T23:30:00.000Z", "9999-12-31T23:00:00.000Z"]
+)
+def test_an_appointment_in_a_year_without_weeks_takes_no_page_away(
+    client: httpx.Client, sqlite_place: Place, start: str
+) -> None:
+    project(sqlite_place, as_json(envelope(1, startDate=start, endDate=start)))
+    one = next(iter(sqlite_place.schedules().talent("talent-1")))
+    for path in ("/talents/talent-1", "/coaches/coach-1", f"/appointments/{one.id}"):
+        page(client, f"{path}?tz=UTC")
+
+
+@pytest.mark.parametrize(("week", "rel"), [("1900-01-01", "prev"), ("2999-12-30", "next")])
+def test_the_first_and_the_last_week_lead_nowhere_beyond(client: httpx.Client, week: str, rel: str) -> None:
+    shown = page(client, f"/talents/talent-1?week={week}&tz=UTC")
+    assert re.findall(r'rel="(prev|next)"', shown) == [{"prev": "next", "next": "prev"}[rel]]
+
+
 def test_where_nothing_is_installed_the_page_names_what_is_missing(sqlite_place: Place) -> None:
     with served(Service(appointments=sqlite_place.appointments())) as client:
         assert "appointments init" in words(page(client, "/", status=503))
