@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import re
 import time
 from http import HTTPStatus
 from typing import Final
@@ -39,6 +40,8 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+
+_HOST: Final = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:@/\s]+?)\.?)(?::[0-9]{1,5})?")
 
 _logger: Final = logging.getLogger("appointments.web")
 
@@ -108,11 +111,10 @@ def _password(headers: Headers) -> str | None:
         return None
 
 
-def _host_of(host: str) -> str:
-    """A Host header without its port."""
-    if host.startswith("["):
-        return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower()
+def _host_of(header: str) -> str | None:
+    """The name in a Host header without its port; None where the header is not of the form of RFC 9110."""
+    found = _HOST.fullmatch(header)
+    return None if found is None else (found["address"] or found["name"]).lower()
 
 
 class _Answer:
