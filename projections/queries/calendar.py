@@ -25,7 +25,7 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
         UsageError: the `icalendar` library is not installed.
     """
     try:
-        from icalendar import Calendar, Event, Timezone, TimezoneStandard
+        from icalendar import Calendar, Event, Timezone, TimezoneStandard, vDuration
     except ImportError:
         raise UsageError("calendars need the icalendar library: pip install 'appointments[ical]'") from None
     calendar = Calendar()
@@ -33,7 +33,7 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
     calendar.add("version", "2.0")
     calendar.add("method", "PUBLISH")
     calendar.add("x-wr-calname", "Appointments")
-    calendar.add("refresh-interval", REFRESH, parameters={"VALUE": "DURATION"})
+    calendar.add("refresh-interval", vDuration(REFRESH), parameters={"VALUE": "DURATION"})
     calendar.add("x-published-ttl", "PT1H")
     for one in appointments:
         if one.start_date is None:
