@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
 
+from domain.errors import StorageError
 from projections.appointments import Appointments
 from projections.metrics import CONTENT_TYPE, metrics_text
 from projections.web.follower import Follower
 from projections.web.problems import problem
+
+_logger: Final = logging.getLogger("appointments.web")
 
 
 def add_health(app: FastAPI, appointments: Appointments, follower: Follower | None) -> None:
@@ -23,10 +28,14 @@ def add_health(app: FastAPI, appointments: Appointments, follower: Follower | No
 
     @app.get("/readyz", include_in_schema=False)
     def readiness() -> Response:
-        """Questions are answered, and what should project does."""
-        stamp = appointments.schedules.stamp(timeout=5)
+        """Whether queries are answered and the follower goes on; open to everybody, so it does not say why not."""
+        try:
+            stamp = appointments.schedules.stamp(timeout=5)
+        except StorageError as error:
+            _logger.warning("not ready: %s", error)
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database cannot be used now; the log says why")
         if follower is not None and follower.trouble is not None:
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, f"the follower does not go on: {follower.trouble}")
+            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the follower does not go on; the log says why")
         return JSONResponse({"status": "ready", **stamp.to_json()})
 
     @app.get("/metrics", include_in_schema=False)
