@@ -69,7 +69,7 @@ def ical_of(appointments: Iterable[Appointment], side: Side) -> bytes:
         utc.add("tzid", "UTC")
         utc.add_component(always)
         calendar.add_component(utc)
-    return bytes(calendar.to_ical())
+    return bytes(calendar.to_ical(sorted=False))  # the order sorted by differs between its versions
 
 
 def _descriptions(one: Appointment) -> Iterator[str]:
