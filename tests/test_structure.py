@@ -25,7 +25,7 @@ ALLOWED = {
     "psycopg": ("domain.storage.postgres.", "projections.stores.postgres."),
     "sqlite3": ("domain.storage.sqlite.", "projections.stores.sqlite."),
     "eventsourcing": ("domain.storage.", "domain.event_store"),
-    "pydantic": ("domain.contract_types", "domain.contract", "projections.web."),
+    "pydantic": ("domain.contract_types", "projections.web."),
     "pydantic_core": ("domain.contract_types", "domain.contract"),
     "msgspec": (
         "domain.envelope",
