@@ -6,6 +6,7 @@ decoding        decodes stored envelopes, without a second validation
 appointment     folds envelopes into an appointment
 event_store     appends, reads and counts envelopes
 decision        what becomes of an item: refused, ignored, new, a duplicate, or in conflict
+pulling         takes envelopes from the outbox of another database
 quarantine      what could not be accepted; retrying appends it after all
 export          what is stored, as lines that can be ingested elsewhere
 errors          every error, drawn as a tree
@@ -57,6 +58,7 @@ from domain.input.items import PAUSE, Item, Pause
 from domain.quarantine import Quarantine, RetryReport
 from domain.storage.base import (
     AppendTransaction,
+    OutboxCursor,
     QuarantineCount,
     QuarantinedItem,
     QuarantineFilter,
@@ -94,6 +96,7 @@ __all__ = [
     "LifecycleStep",
     "NotAllowed",
     "NotInstalled",
+    "OutboxCursor",
     "Pause",
     "PoisonEvent",
     "Position",

@@ -26,7 +26,7 @@ from domain.input.items import ITEM_BYTES_MAX, Item, Pause
 from domain.quarantine import Quarantine
 from domain.retrying import retry_batch
 from domain.storage import Database, recorder_of
-from domain.storage.base import QuarantinedItem, Recorder, StoredEnvelope
+from domain.storage.base import OutboxCursor, QuarantinedItem, Recorder, StoredEnvelope
 
 TOPIC: Final = "VCSessionScheduledEvent.v1"
 """The topic of stored envelopes of payload version 1; not a Python path, so that code can be moved."""
@@ -125,7 +125,7 @@ class EventStore:
         report = AppendReport()
         try:
             for batch in batches(envelopes):
-                report += self._append_batch(batch)
+                report += self.append_batch(batch)
                 if progress is not None:
                     progress(report)
             return replace(report, position=max(report.position, self.head()))
@@ -231,15 +231,21 @@ class EventStore:
             self._installed = True
         return self._recorder
 
-    def _append_batch(self, items: Sequence[Item]) -> AppendReport:
+    def append_batch(self, items: Sequence[Item], *, cursor: OutboxCursor | None = None) -> AppendReport:
+        """Appends items in one transaction, in which it also keeps how far the outbox was read that they came from.
+
+        The `position` of the report is 0. The tables must be there.
+        """
         candidates, refused, ignored = validated(items)
         decision = Decision([], 0, [])
-        if candidates or refused:
+        if candidates or refused or cursor is not None:
             with self._recorder.appending() as append:
                 stored = append.stored([envelope.event_id for envelope, _ in candidates])
                 decision = decide(candidates, stored)
                 append.insert(decision.new, TOPIC)
                 append.quarantine(refused + decision.conflicts)
+                if cursor is not None:
+                    append.advance(cursor)
         return AppendReport(
             read=len(items),
             appended=len(decision.new),

@@ -3,6 +3,8 @@
 appointments   `Appointments`, the object to open
 projector      reads envelopes in batches, folds them and writes rows      rows  the rows of an appointment
 following      what a follower tells, and how long it waits for a database  logs  the names and forms of what is told
+follower       a projector that follows in a thread of a longer-running command
+outbox         pulls envelopes from the outbox of another database
 calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history
@@ -13,6 +15,7 @@ cli/           the command line                                            web/ 
 
 from projections.appointments import Appointments, InstallationStatus
 from projections.calendar_links import CalendarLink, CalendarLinks
+from projections.outbox import Outbox
 from projections.projector import Projector
 from projections.queries.changes import Change, Changes
 from projections.queries.conflicts import Conflict, Conflicts
@@ -47,6 +50,7 @@ __all__ = [
     "GenerationState",
     "History",
     "InstallationStatus",
+    "Outbox",
     "OwnerCounts",
     "Owners",
     "Progress",

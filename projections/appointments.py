@@ -12,10 +12,13 @@ from domain.arguments import optional, seconds
 from domain.errors import NotAllowed
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
+from domain.input.batches import BATCH_ITEMS_MAX
+from domain.pulling import OVERLAP_DEFAULT, OutboxQuery
 from domain.storage import open_database
 from domain.storage.location import Location, locate
 from domain.storage.time_limit import time_limit
 from projections.calendar_links import CalendarLinks
+from projections.outbox import Outbox
 from projections.projector import Projector
 from projections.queries.documents import document_of
 from projections.queries.schedules import Schedules
@@ -144,6 +147,24 @@ class Appointments:
         """
         self.projector.migrate()
         self.projector.install()
+
+    def outbox(self, dsn: str, *, query: str, overlap: int = OVERLAP_DEFAULT, limit: int = BATCH_ITEMS_MAX) -> Outbox:
+        """The outbox of another PostgreSQL database, to `pull` from; connects to nothing yet.
+
+        Args:
+            dsn: the URL of its database.
+            query: a SELECT of an ascending integer id and an envelope (text, json, jsonb or bytea), with `%(after)s`
+                and `%(limit)s`: `SELECT id, body FROM outbox WHERE id > %(after)s ORDER BY id LIMIT %(limit)s`. It
+                runs in read-only transactions.
+            overlap: how many ids below the highest one are read again each time: ids are handed out before they are
+                committed, and what is committed when this many later ids were read may be missed.
+            limit: how many rows are read at once, and appended in one transaction.
+
+        Raises:
+            UsageError: the query lacks a parameter, or a number makes no sense.
+        """
+        outbox = OutboxQuery(dsn, query, overlap=overlap, limit=limit)
+        return Outbox(self.events, outbox, closing=self._closing)
 
     def status(self) -> InstallationStatus:
         """Positions, lag and counts; each is asked for by itself, so they may be a moment apart.

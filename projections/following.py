@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import time
@@ -10,6 +11,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from threading import Event
 from typing import Final
+
+from typing_extensions import override
 
 from domain.errors import StorageUnavailable
 from domain.identifiers import Position
@@ -19,6 +22,7 @@ from projections.stores.base import FollowerSign, Stamp
 _PAUSE_SECONDS: Final = 1.0
 _PAUSE_SECONDS_MAX: Final = 30.0
 _ALIVE_SECONDS: Final = 60.0
+_LOOK_SECONDS: Final = 0.1
 SIGN_SECONDS: Final = 10.0
 """How often a follower gives a sign of life to the read models: seldom, for on SQLite others wake up by it."""
 
@@ -34,6 +38,32 @@ def sign_of_life(
     )
 
 
+class Outage:
+    """How long a database has been away: told once, and waited for with growing pauses until the patience ends."""
+
+    def __init__(self, *, patience: float | None) -> None:
+        self._patience = patience
+        self._pause = _PAUSE_SECONDS
+        self._since: float | None = None
+
+    def lost(self, place: str, error: StorageUnavailable, ending: Event) -> None:
+        """Tells the first time that the database is away, and waits; raises when the patience ends."""
+        now = time.monotonic()
+        if self._since is None:
+            self._since = now
+            tell(LogEvent.LOST, level=logging.WARNING, place=place, reason=str(error), pause_seconds=self._pause)
+        left = None if self._patience is None else self._since + self._patience - now
+        if left is not None and left <= 0:
+            raise error
+        ending.wait(self._pause if left is None else min(self._pause, left))
+        self._pause = min(2 * self._pause, _PAUSE_SECONDS_MAX)
+
+    def ended(self) -> float | None:
+        """Takes note that the database is there; returns how many seconds it was away, or None if it was not."""
+        since, self._since, self._pause = self._since, None, _PAUSE_SECONDS
+        return None if since is None else time.monotonic() - since
+
+
 class FollowerLog:
     """The state of one follower, as its log tells it."""
 
@@ -44,19 +74,17 @@ class FollowerLog:
         self._sign = sign
         self._started_at = datetime.now(UTC)
         self._signed_at: float | None = None
-        self._patience = patience
-        self._pause = _PAUSE_SECONDS
-        self._away_since: float | None = None
+        self._outage = Outage(patience=patience)
         self._stamp: Stamp | None = None
         self._told_at = 0.0
 
     def went_on(self, stamp: Stamp, *, seconds: float) -> None:
         """Tells what is new after a round of projecting; when nothing is, once a minute that it is alive."""
-        now, before = time.monotonic(), self._stamp
+        now, before, away_seconds = time.monotonic(), self._stamp, self._outage.ended()
         if before is None:
             tell(LogEvent.CONNECTED, place=self._place, generation=stamp.generation, position=stamp.position)
-        elif self._away_since is not None:
-            tell(LogEvent.RECONNECTED, place=self._place, seconds=now - self._away_since)
+        elif away_seconds is not None:
+            tell(LogEvent.RECONNECTED, place=self._place, seconds=away_seconds)
         if before is not None and before.generation != stamp.generation:
             tell(LogEvent.SWITCHED, before=before.generation, generation=stamp.generation)
         if before is None or before.position != stamp.position:
@@ -66,26 +94,36 @@ class FollowerLog:
         elif now - self._told_at >= _ALIVE_SECONDS:
             tell(LogEvent.ALIVE, position=stamp.position, lag=stamp.lag)
             self._told_at = now
-        self._stamp, self._away_since, self._pause = stamp, None, _PAUSE_SECONDS
+        self._stamp = stamp
         if self._sign is not None and (self._signed_at is None or now - self._signed_at >= SIGN_SECONDS):
             self._sign(sign_of_life(stamp.position, started_at=self._started_at))
             self._signed_at = now
 
     def lost(self, error: StorageUnavailable, ending: Event) -> None:
         """Tells once that the database is away and waits, longer each time; raises when the patience ends."""
-        now = time.monotonic()
-        if self._away_since is None:
-            self._away_since = now
-            tell(
-                LogEvent.LOST, level=logging.WARNING, place=self._place, reason=str(error), pause_seconds=self._pause
-            )
-        left = None if self._patience is None else self._away_since + self._patience - now
-        if left is not None and left <= 0:
-            raise error
-        ending.wait(self._pause if left is None else min(self._pause, left))
-        self._pause = min(2 * self._pause, _PAUSE_SECONDS_MAX)
+        self._outage.lost(self._place, error, ending)
 
     def stopped(self, reason: str) -> None:
         """Tells why it ends."""
         position = None if self._stamp is None else self._stamp.position
         tell(LogEvent.STOPPED, position=position, reason=reason)
+
+
+class EitherEvent(Event):
+    """Counts as set as soon as one of two events is."""
+
+    def __init__(self, first: Event, second: Event) -> None:
+        super().__init__()
+        self._first = first
+        self._second = second
+
+    @override
+    def is_set(self) -> bool:
+        return self._first.is_set() or self._second.is_set()
+
+    @override
+    def wait(self, timeout: float | None = None) -> bool:
+        deadline = math.inf if timeout is None else time.monotonic() + timeout
+        while not self.is_set() and (left := deadline - time.monotonic()) > 0:
+            self._first.wait(min(left, _LOOK_SECONDS))
+        return self.is_set()

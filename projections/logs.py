@@ -34,6 +34,7 @@ class LogEvent(StrEnum):
     LOST = "lost"
     RECONNECTED = "reconnected"
     BATCH = "batch"
+    PULLED = "pulled"
     CAUGHT_UP = "caught_up"
     ALIVE = "alive"
     SWITCHED = "switched"

@@ -6,15 +6,12 @@ It takes the envelopes in batches: reads one, folds it, and writes rows and posi
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import attrgetter
 from threading import Event
 from typing import Final
-
-from typing_extensions import override
 
 from domain.appointment import FoldedAppointment, current_fold_version, fold
 from domain.arguments import optional, seconds, stop_event, whole_number
@@ -23,7 +20,7 @@ from domain.event_store import EventStore, envelope_of
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
-from projections.following import FollowerLog, sign_of_life
+from projections.following import EitherEvent, FollowerLog, sign_of_life
 from projections.logs import LogEvent, tell
 from projections.rows import Rows, folded_from, rows_of
 from projections.stores import store_of
@@ -32,7 +29,6 @@ from projections.stores.tally import Sum
 
 POLL_SECONDS: Final = 1.0
 PATIENCE_SECONDS: Final = 60.0
-_LOOK_SECONDS: Final = 0.1
 
 
 class Projector:
@@ -143,7 +139,7 @@ class Projector:
         if self._closing.is_set():
             raise StorageError(f"{self._place} was closed here; open it again", place=self._place)
         asked = optional(stop_event, "stop", stop)
-        ending = self._closing if asked is None else _EitherEvent(asked, self._closing)
+        ending = self._closing if asked is None else EitherEvent(asked, self._closing)
         try:
             self._follow_until(ending, progress, optional(seconds, "patience", patience))
         except StorageError:
@@ -201,26 +197,6 @@ class Projector:
             reached = batch[-1].position
             work.write(project(work, batch), reached)
         return reached, reached >= goal
-
-
-class _EitherEvent(Event):
-    """Counts as set as soon as one of two events is."""
-
-    def __init__(self, first: Event, second: Event) -> None:
-        super().__init__()
-        self._first = first
-        self._second = second
-
-    @override
-    def is_set(self) -> bool:
-        return self._first.is_set() or self._second.is_set()
-
-    @override
-    def wait(self, timeout: float | None = None) -> bool:
-        deadline = math.inf if timeout is None else time.monotonic() + timeout
-        while not self.is_set() and (left := deadline - time.monotonic()) > 0:
-            self._first.wait(min(left, _LOOK_SECONDS))
-        return self.is_set()
 
 
 def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:

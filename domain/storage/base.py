@@ -101,6 +101,20 @@ class QuarantinedItem:
     count: int
 
 
+class OutboxCursor(NamedTuple):
+    """How far an outbox of another database was read.
+
+    Attributes:
+        source: where it is, without a secret.
+        query_sha256: the hex digest of the query that reads it.
+        last_id: the highest id that was read.
+    """
+
+    source: str
+    query_sha256: str
+    last_id: int
+
+
 class Database(Protocol):
     """An open database. Call `close` once for each time it was opened.
 
@@ -173,6 +187,9 @@ class AppendTransaction(Protocol):
     def replace(self, number: int, refused: Refused | None) -> None:
         """Removes an item from the quarantine, or gives it a new code and reason."""
 
+    def advance(self, cursor: OutboxCursor) -> None:
+        """Keeps how far an outbox was read, in the place of what was kept before."""
+
 
 class Recorder(Protocol):
     """The storage of envelopes and of the quarantine. Safe to use from several threads.
@@ -221,6 +238,9 @@ class Recorder(Protocol):
 
     def envelopes_count(self) -> int:
         """The number of stored envelopes."""
+
+    def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
+        """The `last_id` of an outbox's cursor, or None when it was never read."""
 
 
 _Database = TypeVar("_Database", bound=Database)

@@ -10,10 +10,10 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from projections.appointments import Appointments
+from projections.follower import Follower
 from projections.web import api
 from projections.web.configuration import Access
 from projections.web.feed import add_feed
-from projections.web.follower import Follower
 from projections.web.guard import Guard
 from projections.web.health import add_health
 from projections.web.intake import add_intake

@@ -11,8 +11,8 @@ from fastapi.responses import JSONResponse, Response
 
 from domain.errors import StorageError
 from projections.appointments import Appointments
+from projections.follower import Follower
 from projections.metrics import CONTENT_TYPE, metrics_text
-from projections.web.follower import Follower
 from projections.web.problems import problem
 
 _logger: Final = logging.getLogger("appointments.web")

@@ -18,6 +18,8 @@ from projections.cli.app import run
 from tests import ROOT
 from tests.conftest import Place
 from tests.support.builders import as_json, as_lines, envelope
+from tests.support.outboxes import publisher_outbox
+from tests.support.postgres_server import PostgresServer
 
 README = ROOT / "README.md"
 
@@ -106,6 +108,13 @@ def test_the_writer_appends_and_keeps_the_quarantine_but_does_not_see_a_schedule
         Appointments.open(roles.url("writer"), schema=roles.schema) as appointments,
     ):
         appointments.projector.catch_up()
+
+
+def test_the_writer_pulls_from_an_outbox(roles: Roles, postgres: PostgresServer) -> None:
+    with publisher_outbox(postgres.url) as outbox:
+        outbox.add([envelope(1), envelope(2)])
+        source = roles.open("writer").outbox(outbox.dsn, query=outbox.query, overlap=0)
+        assert (source.pull().appended, source.pull().read) == (2, 0)
 
 
 def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(roles: Roles) -> None:

@@ -21,6 +21,8 @@ from tests import DATA
 from tests.conftest import Ask, Place
 from tests.support.builders import as_json, envelope
 from tests.support.generations import execute
+from tests.support.outboxes import publisher_outbox
+from tests.support.postgres_server import PostgresServer
 from tests.support.readmodels import check_read_models
 
 AS_OF = datetime(2023, 7, 10, 12, tzinfo=UTC)
@@ -143,6 +145,16 @@ def test_tables_that_were_brought_up_keep_calendar_links(old_place: Place, ask: 
     links = old_place.appointments().calendar_links
     link = links.link(talent_id="t")
     assert links.find(link.token) == link
+
+
+def test_tables_that_were_brought_up_keep_how_far_an_outbox_was_read(
+    old_place: Place, ask: Ask, postgres: PostgresServer
+) -> None:
+    assert ask("init")[0] == 0
+    with publisher_outbox(postgres.url) as outbox:
+        outbox.add([envelope(9_000_000)])
+        source = old_place.appointments().outbox(outbox.dsn, query=outbox.query, overlap=0)
+        assert (source.pull().appended, source.pull().read) == (1, 0)
 
 
 def test_init_again_changes_nothing(old_place: Place, ask: Ask) -> None:

@@ -32,6 +32,7 @@ class MemoryContents:
         self.arrivals: dict[EventId, datetime] = {}
         self.quarantine: dict[int, Any] = {}
         self.quarantine_number = 0
+        self.outboxes: dict[tuple[str, str], int] = {}
         self.read_models: Any = None
 
     def notify(self) -> None:

@@ -17,6 +17,7 @@ from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
     AppendTransaction,
+    OutboxCursor,
     QuarantineCount,
     QuarantinedItem,
     QuarantineFilter,
@@ -107,6 +108,10 @@ class MemoryRecorder(Recorder):
     def envelopes_count(self) -> int:
         return self.head()
 
+    @override
+    def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
+        return self._database.contents.outboxes.get((source, query_sha256))
+
 
 class MemoryQuarantine(QuarantineTable):
     """The quarantine of a `memory:NAME`."""
@@ -151,6 +156,7 @@ class _MemoryAppend(AppendTransaction):
         self._inserts: list[StoredEvent] = []
         self._refused: list[Refused] = []
         self._replacements: list[tuple[int, Refused | None]] = []
+        self._cursors: list[OutboxCursor] = []
 
     @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
@@ -176,6 +182,10 @@ class _MemoryAppend(AppendTransaction):
     def replace(self, number: int, refused: Refused | None) -> None:
         self._replacements.append((number, refused))
 
+    @override
+    def advance(self, cursor: OutboxCursor) -> None:
+        self._cursors.append(cursor)
+
     def commit(self) -> None:
         positions = self._contents.events.insert_events(self._inserts) or ()
         arrived_at = arrival_now()
@@ -189,6 +199,8 @@ class _MemoryAppend(AppendTransaction):
         for refused in self._refused:
             self._contents.quarantine_number += 1
             self._keep(refused, number=self._contents.quarantine_number, count=1)
+        for source, query_sha256, last_id in self._cursors:
+            self._contents.outboxes[source, query_sha256] = last_id
 
     def _keep(self, refused: Refused, *, number: int, count: int) -> None:
         quarantine = self._contents.quarantine

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import EventId
-from domain.storage.base import AppendTransaction, Refused, StoredEnvelope
+from domain.storage.base import AppendTransaction, OutboxCursor, Refused, StoredEnvelope
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
 from domain.storage.postgres.quarantine import PostgresQuarantine
 
@@ -28,6 +28,14 @@ STORED: Final = """
 
 _COPY: Final = """
     COPY {schema}.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)
+"""
+
+_ADVANCE: Final = """
+    INSERT INTO {schema}.outbox (source, query_sha256, last_id, pulled_at)
+    VALUES (%(source)s, %(query_sha256)s, %(last_id)s, now())
+    ON CONFLICT (source, query_sha256) DO UPDATE SET
+        last_id = excluded.last_id,
+        pulled_at = excluded.pulled_at
 """
 
 
@@ -72,3 +80,7 @@ class PostgresAppend(AppendTransaction):
     @override
     def replace(self, number: int, refused: Refused | None) -> None:
         self._quarantine.replace(self._cursor, number, refused)
+
+    @override
+    def advance(self, cursor: OutboxCursor) -> None:
+        self._cursor.execute(self._database.statement(_ADVANCE), cursor._asdict())

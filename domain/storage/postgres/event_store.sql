@@ -53,3 +53,12 @@ CREATE TABLE IF NOT EXISTS {schema}.quarantine (
     count bigint NOT NULL,
     UNIQUE (sha256, code)
 );
+
+-- How far outboxes of other databases were read: by place, without a secret, and query.
+CREATE TABLE IF NOT EXISTS {schema}.outbox (
+    source text NOT NULL,
+    query_sha256 text NOT NULL,
+    last_id bigint NOT NULL,
+    pulled_at timestamptz NOT NULL,
+    PRIMARY KEY (source, query_sha256)
+);

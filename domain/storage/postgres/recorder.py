@@ -68,6 +68,13 @@ _ARRIVAL_AFTER: Final = """
     LIMIT 1
 """
 
+_OUTBOX_READ_UPTO: Final = """
+    SELECT last_id
+    FROM {schema}.outbox
+    WHERE source = %(source)s
+    AND query_sha256 = %(query_sha256)s
+"""
+
 
 def reading(
     database: PostgresDatabase, *, after: Position, upto: Position, limit: int
@@ -143,6 +150,11 @@ class PostgresRecorder(Recorder):
     def envelopes_count(self) -> int:
         [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events")
         return int(count)
+
+    @override
+    def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
+        rows = self._fetch(_OUTBOX_READ_UPTO, {"source": source, "query_sha256": query_sha256})
+        return int(rows[0][0]) if rows else None
 
     def _tables_version(self) -> int | None:
         try:

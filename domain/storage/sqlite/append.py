@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import EventId
-from domain.storage.base import AppendTransaction, Refused, StoredEnvelope, arrival_now
+from domain.storage.base import AppendTransaction, OutboxCursor, Refused, StoredEnvelope, arrival_now
 from domain.storage.sqlite import quarantine
 
 
@@ -50,3 +50,16 @@ class SQLiteAppend(AppendTransaction):
     @override
     def replace(self, number: int, refused: Refused | None) -> None:
         quarantine.replace(self._cursor, number, refused)
+
+    @override
+    def advance(self, cursor: OutboxCursor) -> None:
+        self._cursor.execute(
+            """
+            INSERT INTO outbox (source, query_sha256, last_id, pulled_at)
+            VALUES (:source, :query_sha256, :last_id, strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))
+            ON CONFLICT (source, query_sha256) DO UPDATE SET
+                last_id = excluded.last_id,
+                pulled_at = excluded.pulled_at
+            """,
+            cursor._asdict(),
+        )

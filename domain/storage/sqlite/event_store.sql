@@ -42,3 +42,12 @@ CREATE TABLE IF NOT EXISTS quarantine (
     count INTEGER NOT NULL,
     UNIQUE (sha256, code)
 );
+
+-- How far outboxes of other databases were read: by place, without a secret, and query.
+CREATE TABLE IF NOT EXISTS outbox (
+    source TEXT NOT NULL,
+    query_sha256 TEXT NOT NULL,
+    last_id INTEGER NOT NULL,
+    pulled_at TEXT NOT NULL,
+    PRIMARY KEY (source, query_sha256)
+);

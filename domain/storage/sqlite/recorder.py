@@ -151,6 +151,13 @@ class SQLiteRecorder(Recorder):
         """Equals the head: nothing is deleted and one writer writes, so positions have no gaps."""
         return self.head()
 
+    @override
+    def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
+        with self._database.reading() as cursor:
+            cursor.execute("SELECT last_id FROM outbox WHERE source = ? AND query_sha256 = ?", (source, query_sha256))
+            row = cursor.fetchone()
+        return None if row is None else int(row[0])
+
     def _tables_version(self) -> int | None:
         try:
             with self._database.reading() as cursor:

@@ -42,7 +42,7 @@ def ingest(
             if not no_project:
                 catch_up_after("everything was appended", appointments, upto=report.position)
         finally:
-            _print_report(report, as_json)
+            print_report(report, as_json)
     if strict and report.quarantined:
         raise typer.Exit(EXIT_FOUND)
 
@@ -72,7 +72,8 @@ def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> Appe
             raise
 
 
-def _print_report(report: AppendReport, as_json: bool) -> None:
+def print_report(report: AppendReport, as_json: bool) -> None:
+    """Prints what became of what was read, as one line or as one JSON document."""
     if as_json:
         print_json({name: getattr(report, name) for name in AppendReport.__slots__})
     else:

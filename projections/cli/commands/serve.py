@@ -66,8 +66,8 @@ def serve(
 ) -> None:
     """Serves schedules as JSON and as pages over HTTP, and accepts envelopes."""
     try:
+        from projections.follower import Follower
         from projections.web.app import Service
-        from projections.web.follower import Follower
         from projections.web.server import listen
     except ImportError as error:
         raise UsageError(f"serving needs {error.name}: pip install 'appointments[web]'") from None

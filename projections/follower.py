@@ -1,4 +1,4 @@
-"""A projector that follows the event store in a thread of the service, whatever happens to the database."""
+"""A projector that follows the event store in a thread, whatever happens to the database."""
 
 from __future__ import annotations
 
