@@ -55,7 +55,7 @@ COMPLETION: Final = "_APPOINTMENTS_COMPLETE"
 COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
     ("init", init, "init --db sqlite:///appointments.db"),
     ("ingest", ingest, "ingest envelopes.jsonl more.json.gz --strict"),
-    ("pull", pull, 'pull postgresql://reader@phoenix/db --query "$(cat outbox.sql)"'),
+    ("pull", pull, 'pull "$OUTBOX" --query "$(cat outbox.sql)"'),
     ("talent", talent, "talent 06e6f647-6ed0-43c9-b323-85d8f3384f31 --upcoming"),
     ("coach", coach, "coach 50ad7fff-687a-4498-8a3a-662fda294ba1 --past"),
     ("talents", talents, "talents --limit 20"),
