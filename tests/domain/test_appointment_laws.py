@@ -45,7 +45,7 @@ def folded_one_by_one(envelopes: Iterable[Envelope]) -> dict[str, FoldedAppointm
     return known
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(streams, st.data())
 def test_any_order_repetition_and_batching_give_the_same_appointment(raw: list[Json], data: st.DataObject) -> None:
     envelopes = accepted(raw)
@@ -60,7 +60,7 @@ def test_any_order_repetition_and_batching_give_the_same_appointment(raw: list[J
     assert repr(known) == repr(expected)  # of the same types, too
 
 
-@settings(max_examples=2000)
+@settings(max_examples=500)
 @given(histories(max_envelopes=8))
 def test_the_fold_equals_an_independent_one(raw: list[Json]) -> None:
     known = folded_one_by_one(accepted(raw))
@@ -71,7 +71,7 @@ def test_the_fold_equals_an_independent_one(raw: list[Json]) -> None:
         assert actual == reference.expected_appointment(expected[appointment_id])
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(streams)
 def test_every_talent_and_coach_that_any_revision_names_has_exactly_one_row(raw: list[Json]) -> None:
     folded = fold(None, accepted(raw))
@@ -110,7 +110,7 @@ def assert_shows(row: ScheduleRow, folded: FoldedAppointment, side: Side) -> Non
         assert row.ends_at == row.starts_at
 
 
-@settings(max_examples=500)
+@settings(max_examples=150)
 @given(streams)
 def test_the_body_of_an_appointment_row_gives_back_what_was_folded(raw: list[Json]) -> None:
     folded = fold(None, accepted(raw))
@@ -120,7 +120,7 @@ def test_the_body_of_an_appointment_row_gives_back_what_was_folded(raw: list[Jso
     assert repr(folded_from(row.body)) == repr(folded)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(streams, st.data())
 def test_folding_goes_on_from_a_row_as_from_memory(raw: list[Json], data: st.DataObject) -> None:
     envelopes = accepted(raw)
@@ -129,7 +129,7 @@ def test_folding_goes_on_from_a_row_as_from_memory(raw: list[Json], data: st.Dat
     assert fold(folded_from(row.body), envelopes[cut:]) == fold(None, envelopes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(histories(appointments=4))
 def test_the_rows_of_many_appointments_are_the_rows_of_each(raw: list[Json]) -> None:
     many = [(folded, Position(n)) for n, folded in enumerate(folded_one_by_one(accepted(raw)).values(), 1)]

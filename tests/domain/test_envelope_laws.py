@@ -73,7 +73,7 @@ def is_storable(value: object) -> bool:
     return not isinstance(value, str) or "\0" not in value
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(payloads)
 def test_what_the_publishers_schema_allows_is_accepted_unless_the_reading_refuses_it(payload: Json) -> None:
     one = wrapped(payload)
@@ -179,7 +179,7 @@ def test_the_fields_that_are_broken_here_are_those_of_the_schema() -> None:
     assert set(WRONG) == set(SCHEMA["properties"]["appointment"]["properties"]) - expanded
 
 
-@settings(max_examples=150)
+@settings(max_examples=40)
 @given(accepted_payloads, st.data())
 def test_a_payload_with_one_wrong_field_is_refused_naming_that_field(payload: Json, data: st.DataObject) -> None:
     assert isinstance(read_envelope(wrapped(payload)), Envelope)
@@ -188,7 +188,7 @@ def test_a_payload_with_one_wrong_field_is_refused_naming_that_field(payload: Js
         assert_names(payload["appointment"] | {name: value}, name)
 
 
-@settings(max_examples=50)
+@settings(max_examples=20)
 @given(accepted_payloads)
 def test_a_payload_without_a_required_field_is_refused_naming_that_field(payload: Json) -> None:
     appointment = payload["appointment"]
@@ -233,7 +233,7 @@ def damaged(draw: st.DrawFn) -> bytes:
     return text
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(damaged() | st.binary(max_size=60) | st.lists(st.sampled_from(FRAGMENTS), max_size=12).map(b"".join))
 def test_any_bytes_are_read_or_refused_and_nothing_else_happens(text: bytes) -> None:
     outcome = read(text)
@@ -244,7 +244,7 @@ def test_any_bytes_are_read_or_refused_and_nothing_else_happens(text: bytes) -> 
         assert is_storable(document)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=500)
 @given(damaged())
 def test_the_fast_way_through_the_door_says_what_the_careful_way_says(text: bytes) -> None:
     assert read(text) == read(text.strip(b" \t\r\n"), _read_carefully)

@@ -109,7 +109,7 @@ def memory() -> Iterator[EventStore]:
         yield events
 
 
-@settings(max_examples=500)
+@settings(max_examples=250)
 @given(INPUTS, ITEM_BYTES, CHUNK_BYTES)
 def test_every_item_of_any_input_has_one_outcome_and_is_kept_as_it_came(
     content: bytes, item_bytes_max: int, chunk_bytes: int
@@ -119,13 +119,13 @@ def test_every_item_of_any_input_has_one_outcome_and_is_kept_as_it_came(
         check_fold(events)
 
 
-@settings(max_examples=300)
+@settings(max_examples=150)
 @given(INPUTS)
 def test_an_item_has_one_verdict_be_it_bytes_text_or_an_object(content: bytes) -> None:
     check_door(content)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(INPUTS, min_size=1, max_size=3), ITEM_BYTES)
 def test_what_came_before_decides_with_what_comes_and_loses_nothing(
     contents: list[bytes], item_bytes_max: int
@@ -158,7 +158,7 @@ def check(durable_place: Place, capfdbinary: pytest.CaptureFixture[bytes]) -> It
 
 
 @pytest.mark.parametrize("durable_place", ["sqlite"], indirect=True)
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(content=files(), item_bytes_max=ITEM_BYTES)
 def test_the_same_holds_in_a_file_where_every_example_meets_the_envelopes_of_those_before(
     check: Check, content: bytes, item_bytes_max: int
@@ -192,7 +192,7 @@ def read_zipped(path: Path) -> list[Item]:
         return [one for one in opened.items() if isinstance(one, Item)]
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(st.lists(files(), min_size=1, max_size=2))
 def test_a_zipped_file_gives_the_items_of_its_content(tmp_path: Path, contents: list[bytes]) -> None:
     path = tmp_path / "some.gz"
@@ -203,7 +203,7 @@ def test_a_zipped_file_gives_the_items_of_its_content(tmp_path: Path, contents: 
         check_again(events, items, whole, check_items(events, items, whole))
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(st.data(), files())
 def test_of_a_damaged_zipped_file_what_was_committed_is_what_was_reported(
     tmp_path: Path, data: st.DataObject, content: bytes

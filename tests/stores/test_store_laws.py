@@ -127,7 +127,7 @@ def test_every_question_is_answered_as_the_contract_words_it_over_random_rows(pl
     store = installed(place)
     held: dict[tuple[str, str], ScheduleRow] = {}
 
-    @settings(max_examples=1000 if place.backend == "memory" else 100)
+    @settings(max_examples=200 if place.backend == "memory" else 50)
     @given(ROWS, QUERIES)
     def check(rows: list[ScheduleRow], queries: list[ScheduleQuery]) -> None:
         write(store, *rows)
