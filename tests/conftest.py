@@ -83,27 +83,60 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
-@pytest.fixture
-def memory_place() -> Iterator[Place]:
+@contextmanager
+def in_memory() -> Iterator[Place]:
+    """A place that is gone at the end of the block."""
     place = Place("memory", f"memory:test-{next(_numbers)}")
     with place.closing:
         place.events()  # keeps it alive between the openings of a test
         yield place
 
 
+@contextmanager
+def in_file(folder: Path) -> Iterator[Place]:
+    """A place in a file of a folder."""
+    place = Place("sqlite", f"sqlite:///{folder}/appointments.db")
+    with place.closing:
+        yield place
+
+
+@contextmanager
+def on_server(server: PostgresServer) -> Iterator[Place]:
+    """A place in a schema of its own, which is dropped at the end of the block."""
+    with own_schema(server.url) as schema:
+        place = Place("postgresql", server.url, schema)
+        with place.closing:
+            yield place
+
+
+@pytest.fixture
+def memory_place() -> Iterator[Place]:
+    with in_memory() as place:
+        yield place
+
+
 @pytest.fixture
 def sqlite_place(tmp_path: Path) -> Iterator[Place]:
-    place = Place("sqlite", f"sqlite:///{tmp_path}/appointments.db")
-    with place.closing:
+    with in_file(tmp_path) as place:
         yield place
 
 
 @pytest.fixture
 def postgres_place(postgres: PostgresServer) -> Iterator[Place]:
-    with own_schema(postgres.url) as schema:
-        place = Place("postgresql", postgres.url, schema)
-        with place.closing:
-            yield place
+    with on_server(postgres) as place:
+        yield place
+
+
+@pytest.fixture(scope="module", params=["memory", "sqlite", "postgres"])
+def shared_place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Every backend, and on each one installation for all tests of a module, which leave it as it is."""
+    with ExitStack() as stack:
+        if request.param == "memory":
+            yield stack.enter_context(in_memory())
+        elif request.param == "sqlite":
+            yield stack.enter_context(in_file(tmp_path_factory.mktemp("shared")))
+        else:
+            yield stack.enter_context(on_server(request.getfixturevalue("postgres")))
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from projections.web import intake
 from projections.web.app import Service
 from projections.web.configuration import Access
 from tests import DATA
-from tests.conftest import Place
+from tests.conftest import Place, in_file
 from tests.support.builders import as_json, as_lines, envelope
 from tests.support.serving import serve_process, served
 
@@ -53,6 +53,20 @@ def client(place: Place) -> Iterator[httpx.Client]:
 def sqlite_client(sqlite_place: Place) -> Iterator[httpx.Client]:
     """What does not depend on the backend is shown on one."""
     with served(service(sqlite_place)) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def refused_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Where nothing is ever kept, so that all who are refused may share it."""
+    with in_file(tmp_path_factory.mktemp("refused")) as place:
+        place.appointments().install()
+        yield place
+
+
+@pytest.fixture(scope="module")
+def refusing_client(refused_place: Place) -> Iterator[httpx.Client]:
+    with served(service(refused_place)) as client:
         yield client
 
 
@@ -131,12 +145,11 @@ REFUSED: dict[str, Callable[[], dict[str, str]]] = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_without_a_valid_token_or_signature_the_answer_is_401_and_nothing_is_kept(
-    sqlite_client: httpx.Client, sqlite_place: Place, what: str
+    refusing_client: httpx.Client, refused_place: Place, what: str
 ) -> None:
-    answer = sqlite_client.post("/envelopes", content=CONTENT, headers=REFUSED[what]())
+    answer = refusing_client.post("/envelopes", content=CONTENT, headers=REFUSED[what]())
     assert (answer.status_code, answer.json()["title"]) == (401, "Unauthorized")
-    events = sqlite_place.events()
-    events.install()
+    events = refused_place.events()
     assert (events.count(), len(events.quarantine)) == (0, 0)
 
 
@@ -161,15 +174,14 @@ def test_a_replayed_delivery_stores_nothing_twice(client: httpx.Client) -> None:
     ],
 )
 def test_what_cannot_be_an_envelope_or_is_too_much_is_refused_whole(
-    sqlite_client: httpx.Client, sqlite_place: Place, monkeypatch: pytest.MonkeyPatch,
+    refusing_client: httpx.Client, refused_place: Place, monkeypatch: pytest.MonkeyPatch,
     content: bytes, headers: dict[str, str], status: int, detail: str,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(intake, "WITH_TOKEN", intake.Limits(100_000, 1_000_000, 5, 64))
-    answer = sqlite_client.post("/envelopes", content=content, headers={**BEARER, **headers})
+    answer = refusing_client.post("/envelopes", content=content, headers={**BEARER, **headers})
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert detail in answer.json()["detail"]
-    events = sqlite_place.events()
-    events.install()
+    events = refused_place.events()
     assert (events.count(), len(events.quarantine)) == (0, 0)
 
 

@@ -17,7 +17,7 @@ from projections.web.app import Service
 from projections.web.pages import LANES_MAX
 from projections.web.week import ROWS_A_DAY
 from tests import DATA, ROOT
-from tests.conftest import Place
+from tests.conftest import Place, in_memory
 from tests.support.builders import as_json, envelope
 from tests.support.serving import served
 
@@ -44,6 +44,15 @@ def client(sqlite_place: Place) -> Iterator[httpx.Client]:
     sqlite_place.appointments().install()
     with served(Service(appointments=sqlite_place.appointments())) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def empty_client() -> Iterator[httpx.Client]:
+    """One service without an envelope, for all that ask for none."""
+    with in_memory() as place:
+        place.appointments().install()
+        with served(Service(appointments=place.appointments())) as client:
+            yield client
 
 
 def page(client: httpx.Client, path: str, *, status: int = 200) -> str:
@@ -253,9 +262,9 @@ def test_every_id_has_its_page_and_links_lead_to_it(client: httpx.Client, sqlite
     ],
 )
 def test_what_makes_no_sense_is_answered_with_a_page_that_says_so(
-    client: httpx.Client, path: str, status: int, expected: str
+    empty_client: httpx.Client, path: str, status: int, expected: str
 ) -> None:
-    assert expected in words(page(client, path, status=status))
+    assert expected in words(page(empty_client, path, status=status))
 
 
 @pytest.mark.parametrize(
@@ -271,8 +280,8 @@ def test_an_appointment_in_a_year_without_weeks_takes_no_page_away(
 
 
 @pytest.mark.parametrize(("week", "rel"), [("1900-01-01", "prev"), ("2999-12-30", "next")])
-def test_the_first_and_the_last_week_lead_nowhere_beyond(client: httpx.Client, week: str, rel: str) -> None:
-    shown = page(client, f"/talents/talent-1?week={week}&tz=UTC")
+def test_the_first_and_the_last_week_lead_nowhere_beyond(empty_client: httpx.Client, week: str, rel: str) -> None:
+    shown = page(empty_client, f"/talents/talent-1?week={week}&tz=UTC")
     assert re.findall(r'rel="(prev|next)"', shown) == [{"prev": "next", "next": "prev"}[rel]]
 
 
@@ -281,9 +290,9 @@ def test_where_nothing_is_installed_the_page_names_what_is_missing(sqlite_place:
         assert "appointments init" in words(page(client, "/", status=503))
 
 
-def test_the_files_of_the_pages_have_their_types_and_nothing_comes_from_elsewhere(client: httpx.Client) -> None:
+def test_the_files_of_the_pages_have_their_types_and_nothing_comes_from_elsewhere(empty_client: httpx.Client) -> None:
     kinds = {
-        name: client.get(f"/static/{name}").headers["content-type"]
+        name: empty_client.get(f"/static/{name}").headers["content-type"]
         for name in ("appointments.css", "live.js", "icon.svg")
     }
     assert kinds == {
@@ -295,8 +304,8 @@ def test_the_files_of_the_pages_have_their_types_and_nothing_comes_from_elsewher
         assert not re.search(r"https?://(?!www\.w3\.org/2000/svg)", path.read_text()), path
 
 
-def test_every_place_in_the_grid_has_its_class_in_the_style_sheet(client: httpx.Client) -> None:
-    classes = set(re.findall(r"\.([fslh]\d+)\{", client.get("/static/appointments.css").text))
+def test_every_place_in_the_grid_has_its_class_in_the_style_sheet(empty_client: httpx.Client) -> None:
+    classes = set(re.findall(r"\.([fslh]\d+)\{", empty_client.get("/static/appointments.css").text))
     expected = {*(f"f{row}" for row in range(ROWS_A_DAY)), *(f"s{rows}" for rows in range(1, ROWS_A_DAY + 1))}
     expected |= {*(f"l{lane}" for lane in range(LANES_MAX)), *(f"h{hours}" for hours in range(1, 25))}
     assert classes == expected
