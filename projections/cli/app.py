@@ -13,7 +13,7 @@ import typer.main
 from typer.completion import shell_complete
 from typer.exceptions import TyperException
 
-from domain.errors import AppointmentsError, InputUnreadable, StorageError, UsageError
+from domain.errors import AppointmentsError
 from projections.cli.commands.appointment import appointment
 from projections.cli.commands.calendar_link import calendar_link
 from projections.cli.commands.changes import changes
@@ -34,12 +34,10 @@ from projections.cli.commands.schedule import coach, talent
 from projections.cli.commands.serve import serve
 from projections.cli.commands.status import status
 from projections.cli.commands.verify import verify
-from projections.cli.exits import EXIT_DEFECT, EXIT_FOUND, EXIT_UNUSABLE, PartlyDone
+from projections.cli.exits import EXIT_DEFECT, EXIT_UNUSABLE, exit_status_of, exit_status_of_output
 from projections.cli.interruption import Interrupted, raised_as_interrupted
 from projections.cli.terminal import complain, discard_output, prepare_output
 from projections.cli.version import version_option
-
-UNUSABLE: Final = (UsageError, StorageError, InputUnreadable)
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,7 +113,7 @@ def _run_to_the_end(arguments: Sequence[str]) -> int:
     except OSError as error:
         discard_output()
         complain(str(error) if error.filename else f"cannot write the output: {error.strerror}")
-        return EXIT_UNUSABLE
+        return exit_status_of_output(error)
     except Exception as error:
         if "APPOINTMENTS_TRACEBACK" in os.environ:
             raise
@@ -143,9 +141,7 @@ def _run(arguments: Sequence[str]) -> int:
         return EXIT_UNUSABLE
     except AppointmentsError as error:
         complain("; ".join([str(error), *_notes(error)]))
-        if isinstance(error, PartlyDone):
-            return error.exit_status
-        return EXIT_UNUSABLE if isinstance(error, UNUSABLE) else EXIT_FOUND
+        return exit_status_of(error)
     return 0
 
 

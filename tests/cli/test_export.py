@@ -161,4 +161,4 @@ def test_a_full_disk_is_one_clear_line(sqlite_place: Place) -> None:
             stdout=full, stderr=subprocess.PIPE, text=True, check=False,
         )  # fmt: skip
     assert done.stderr == "appointments: cannot write the output: No space left on device\n"
-    assert done.returncode == 2
+    assert done.returncode == 75

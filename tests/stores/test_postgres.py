@@ -100,15 +100,15 @@ def test_projector_connections_do_not_stay_idle_in_a_transaction_for_ever(postgr
 
 
 @pytest.mark.parametrize(
-    ("change", "words"),
+    ("change", "words", "status"),
     [
-        (lambda url: url.replace("/postgres?", "/nowhere?"), 'database "nowhere" does not exist'),
-        (lambda url: url.replace("postgres@", "nobody_knows@"), 'role "nobody_knows" does not exist'),
-        (lambda _: f"postgresql://u:{quote(SECRET)}@127.0.0.1:1/db", "Connection refused"),
-        (lambda _: f"postgresql://u:{SECRET}/@127.0.0.1:1/db", "percent-encoded"),
-        (lambda _: f"postgresql://u:{SECRET}@@127.0.0.1:1/db", "percent-encoded"),
-        (lambda _: f"postgresql://u:{quote(SECRET)}@127.0.0.1:1/db?sslmode=perhaps", "sslmode"),
-        (lambda _: f"postgresql://u:{quote(SECRET)}@127.0.0.1:1/db?nonsense=1", "cannot be read"),
+        (lambda url: url.replace("/postgres?", "/nowhere?"), 'database "nowhere" does not exist', 75),
+        (lambda url: url.replace("postgres@", "nobody_knows@"), 'role "nobody_knows" does not exist', 75),
+        (lambda _: f"postgresql://u:{quote(SECRET)}@127.0.0.1:1/db", "Connection refused", 75),
+        (lambda _: f"postgresql://u:{SECRET}/@127.0.0.1:1/db", "percent-encoded", 2),
+        (lambda _: f"postgresql://u:{SECRET}@@127.0.0.1:1/db", "percent-encoded", 2),
+        (lambda _: f"postgresql://u:{quote(SECRET)}@127.0.0.1:1/db?sslmode=perhaps", "sslmode", 75),
+        (lambda _: f"postgresql://u:{quote(SECRET)}@127.0.0.1:1/db?nonsense=1", "cannot be read", 2),
     ],
 )
 def test_what_cannot_be_connected_to_is_one_clear_line_without_a_secret(
@@ -117,10 +117,11 @@ def test_what_cannot_be_connected_to_is_one_clear_line_without_a_secret(
     caplog: pytest.LogCaptureFixture,
     change: Callable[[str], str],
     words: str,
+    status: int,
 ) -> None:
     caplog.set_level(logging.DEBUG)
     for command in (["status"], ["talent", "t"], ["ingest", os.devnull], ["project"], ["rebuild"], ["verify"]):
-        assert run([*command, "--db", change(postgres.url), "--json"]) == 2
+        assert run([*command, "--db", change(postgres.url), "--json"]) == status
     printed, complained = capfd.readouterr()
     assert printed == ""
     assert len(complained.splitlines()) == 6
@@ -157,7 +158,7 @@ def test_a_wrong_password_is_said_and_never_shown(
             Path(rules[0]).write_text("local all somebody scram-sha-256\nlocal all all trust\n")
             connection.execute("SELECT pg_reload_conf()")
         url = server.url.replace("postgres@", f"somebody:{quote(SECRET)}@")
-        assert run(["status", "--db", url]) == 2
+        assert run(["status", "--db", url]) == 75
         assert run(["status", "--db", url.replace(quote(SECRET), "right")]) == 2
     wrong, right = capfd.readouterr().err.splitlines()
     assert 'password authentication failed for user "somebody"' in wrong

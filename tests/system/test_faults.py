@@ -96,7 +96,7 @@ def test_a_disk_that_is_full_ends_the_work_with_one_line_and_space_lets_it_be_co
     if work == "rebuild":
         projector.catch_up()
     status, complaints = command(*arguments, *sqlite_place.arguments, file_bytes_max=file_bytes_max)
-    assert status == 2
+    assert status == 75
     *before, last = complaints.splitlines()
     assert all("stopped after" in line for line in before)
     assert re.fullmatch(r"appointments: (no space left for the database|the database) .*", last), complaints
@@ -190,7 +190,7 @@ def test_a_small_file_system_that_fills_and_grows_and_becomes_read_only_loses_no
         pytest.skip("this machine lets nobody mount a small file system; RLIMIT_FSIZE stands for it")
     arguments = [str(tmp_path / "small"), sys.executable, str(write_sample(tmp_path)), str(tmp_path / "kept.db")]
     done = subprocess.run([*unshare, *arguments], capture_output=True, text=True, check=False)
-    assert done.stdout.split() == ["2", "0", "0", "0", "2", "2", "2"], done.stderr
+    assert done.stdout.split() == ["75", "0", "0", "0", "2", "2", "2"], done.stderr
     lines = done.stderr.splitlines()
     assert sum("no space left" in line for line in lines) == 1
     assert "Traceback" not in done.stderr
@@ -253,7 +253,7 @@ def test_a_server_out_of_connections_is_one_clear_line_and_a_follower_waits_for_
             with hold_every_connection(server):
                 follower.start()
                 for arguments in (["ingest", str(write_sample(tmp_path, 10))], ["project"], ["rebuild"], ["status"]):
-                    assert run([*arguments, *place.arguments]) == 2
+                    assert run([*arguments, *place.arguments]) == 75
                 position = events.append(lines_of_sample(100)).position  # it has its connection
             try:
                 assert schedules.talents(at_least=position, timeout=30).lag == 0

@@ -167,8 +167,8 @@ def test_of_two_rebuilds_in_two_processes_the_second_is_refused_and_the_first_fi
     rows = projected_sample(durable_place)
     with held_rebuild(durable_place, "--processes", "1") as first:
         first.until("verify")
-        for arguments in (["rebuild"], ["rebuild", "--restart"], ["rollback"]):
-            assert run([*arguments, *durable_place.arguments]) == 1
+        for status, *arguments in ((75, "rebuild"), (75, "rebuild", "--restart"), (1, "rollback")):
+            assert run([*map(str, arguments), *durable_place.arguments]) == status
             said = capfd.readouterr().err
             assert re.fullmatch(r"appointments: (another rebuild .* is under way|there is no previous .*)\n", said)
         status, said, complaints = first.go_on()
@@ -197,7 +197,7 @@ def test_a_server_restarted_in_any_phase_is_one_line_and_the_next_rebuild_comple
                 rebuild.until(phase)
                 own_server.restart()
                 status, _, complaints = rebuild.go_on()
-            assert status == 2
+            assert status == 75
             assert re.fullmatch(
                 r"appointments: (PostgreSQL .* went away|cannot connect to PostgreSQL): .*\n", complaints
             )
@@ -215,7 +215,7 @@ def test_a_disk_that_fills_in_any_phase_is_one_line_and_space_lets_the_rebuild_b
         done = rebuild.until(phase)
         resource.prlimit(rebuild.process.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
         status, _, complaints = rebuild.go_on()
-    assert status == 2
+    assert status == 75
     assert re.fullmatch(r"appointments: (no space left for the database|the database) .*\n", complaints)
     assert (serving(sqlite_place), held(sqlite_place)) == (1, rows)
     assert rebuilt(sqlite_place).events == (EVENTS - done if phase == "load" else 0)
@@ -235,7 +235,7 @@ def test_a_server_out_of_space_is_one_line_and_space_lets_the_rebuild_be_complet
     project(postgres_place, *(envelope(number, id=f"{number:0480}") for number in range(1, 3001)))
     rows = held(postgres_place)
     starved = replace(postgres_place, url=f"{postgres_place.url}&options={quote(NO_SPACE_TO_SORT[phase])}")
-    assert run(["rebuild", "--processes", "1", *starved.arguments]) == 2
+    assert run(["rebuild", "--processes", "1", *starved.arguments]) == 75
     complaints = capfd.readouterr().err
     assert re.fullmatch(r"appointments: PostgreSQL is out of resources: .* what was committed is safe\n", complaints)
     assert (serving(postgres_place), held(postgres_place)) == (1, rows)

@@ -74,6 +74,22 @@ def test_a_port_that_is_taken_is_named(ask: Ask) -> None:
     )  # fmt: skip
 
 
+def test_a_database_that_waiting_does_not_mend_ends_the_service_at_its_start(ask: Ask) -> None:
+    status, out, complaint = ask("serve", "--port", "0")
+    assert (status, out, complaint.count("\n")) == (2, "", 1)
+    assert "appointments init" in complaint
+
+
+def test_a_database_that_is_away_is_waited_for() -> None:
+    with serve_process("--db", "postgresql://nobody@127.0.0.1:1/none") as server:
+        assert "not ready yet: cannot connect to PostgreSQL" in server.said[0]
+        assert httpx.get(f"{server.url}/healthz").status_code == 200
+        answer = httpx.get(f"{server.url}/metrics")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+
+
 def test_intake_without_a_secret_keeps_a_token_beside_the_file(sqlite_place: Place, tmp_path: Path) -> None:
     with serve_process(*sqlite_place.arguments, "--intake") as server:
         token_file = tmp_path / "appointments.db.token"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from domain.errors import UsageError
+from domain.errors import NotInstalled, StorageUnavailable, UsageError
 from domain.storage.location import Location, locate
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_LATER
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from projections.web.configuration import Access
 
 PORT_DEFAULT = 8000
+
+_START_SECONDS = 5.0
+"""How long it asks, before it listens, whether the database can be used."""
 
 Host = Annotated[str, typer.Option("--host", metavar="H", help="The address to listen on.")]
 Port = Annotated[int, typer.Option("--port", metavar="P", min=0, max=65_535, help="The port; 0 is any free one.")]
@@ -83,7 +86,19 @@ def serve(
             taking = stack.enter_context(Appointments.open(intake_db, schema=schema))
         follower = stack.enter_context(Follower(appointments.projector)) if project else None
         listening = stack.enter_context(listen(host, port))
+        _check_usable(appointments, creates=project or (intake and intake_db is None))
         _run(Service(appointments=appointments, intake=taking, access=access, follower=follower), listening, as_json)
+
+
+def _check_usable(appointments: Appointments, *, creates: bool) -> None:
+    """Raises what no waiting mends; a database that is away is waited for."""
+    try:
+        appointments.schedules.stamp(timeout=_START_SECONDS)
+    except StorageUnavailable as error:
+        complain(f"not ready yet: {error}")
+    except NotInstalled:
+        if not creates:
+            raise
 
 
 def _check_openness(host: str, *, is_guarded: bool) -> None:
