@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, LiteralString
 from urllib.parse import quote
 
 import psycopg
@@ -94,6 +95,13 @@ def project(roles: Roles) -> None:
         projector.catch_up()
 
 
+def asked(roles: Roles, role: str, question: LiteralString) -> list[tuple[Any, ...]]:
+    """What a role is answered in SQL."""
+    with psycopg.connect(roles.url(role), autocommit=True) as connection:
+        connection.execute("SELECT set_config('search_path', %s, false)", (roles.schema,))
+        return connection.execute(question).fetchall()
+
+
 def test_the_writer_appends_and_keeps_the_quarantine_but_does_not_see_a_schedule(roles: Roles) -> None:
     append(roles, 1, 2)
     with Appointments.open(roles.url("writer"), schema=roles.schema) as appointments:
@@ -131,6 +139,10 @@ def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(
         assert appointments.calendar_links.find("none") is None
         assert len(schedules.conflicts(talent_id="talent-1")) == 1
         assert schedules.figures(coach_id="coach-1").appointments == 2
+        for view in ("current_appointment", "current_talent_schedule", "current_coach_schedule"):
+            assert asked(roles, "reader", f"SELECT COUNT(*) FROM {view}") == [(2,)]
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                asked(roles, "monitor", f"SELECT COUNT(*) FROM {view}")
         for question in (
             lambda: schedules.history("a-1"),
             lambda: schedules.talent("talent-1", as_of=schedules.appointment("a-1").created_at),

@@ -157,6 +157,14 @@ def test_tables_that_were_brought_up_keep_how_far_an_outbox_was_read(
         assert (source.pull().appended, source.pull().read) == (1, 0)
 
 
+def test_tables_that_were_brought_up_have_the_views_for_sql(old_place: Place, ask: Ask) -> None:
+    assert ask("init")[0] == 0
+    schedules = old_place.schedules()
+    expected = sorted(one.id for owner in schedules.talents() for one in schedules.talent(owner.owner_id))
+    for view in ("current_appointment", "current_talent_schedule", "current_coach_schedule"):
+        assert [one for (one,) in execute(old_place, f"SELECT id FROM {view} ORDER BY id")] == expected != []
+
+
 def test_init_again_changes_nothing(old_place: Place, ask: Ask) -> None:
     assert ask("init")[0] == 0
     token = old_place.schedules().changes(talent_id="t").token

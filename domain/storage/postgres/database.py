@@ -281,7 +281,10 @@ _PARENTS: Final[list[_Connections]] = []
 """What a forked process got from its parent: closing it would end the parent's sessions."""
 
 
+_STATEMENT: Final = re.compile(r"((?:\$\$.*?\$\$|.)+?)(?:;\n|\Z)", re.DOTALL)
+
+
 def statements_of(script: str) -> list[str]:
-    """The statements of a script, each without comment lines and without its semicolon."""
-    statements = re.sub(r"(?m)^--.*\n", "", script).split(";\n")
+    """The statements of a script, each without comment lines and without its semicolon; `$$` quotes functions."""
+    statements = _STATEMENT.findall(re.sub(r"(?m)^--.*\n", "", script))
     return [statement.strip() for statement in statements if statement.strip()]

@@ -65,6 +65,9 @@ _TAKE_PARTITION: Final = """
     AND NOT is_loaded
 """
 
+# The functions of the views for people who ask in SQL.
+_SHOW_GENERATIONS: Final = "SELECT {schema}.show_generations()"
+
 _FINISH: Final = """
     UPDATE {schema}.generation
     SET position = GREATEST(position, %(position)s)
@@ -150,6 +153,7 @@ class PostgresGenerations(Generations):
             [[number]] = cursor.execute(self._database.statement(_BEGIN), parameters).fetchall()
             for statement in statements_of(GENERATION_SQL):
                 cursor.execute(self._database.statement(statement, generation=number))
+            cursor.execute(self._database.statement(_SHOW_GENERATIONS))
             cursor.executemany(
                 self._database.statement(_INSERT_PARTITION),
                 [
@@ -242,6 +246,7 @@ class PostgresGenerations(Generations):
         with self._database.writing() as cursor:
             cursor.execute(self._database.statement(_DELETE_PARTITIONS), {"generation": generation})
             self._set_state(cursor, generation, GenerationState.RETIRED)
+            cursor.execute(self._database.statement(_SHOW_GENERATIONS))
         try:
             with self._database.writing() as cursor:
                 cursor.execute(self._database.statement(_DROP_PATIENCE))

@@ -30,7 +30,8 @@ MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
 _CATALOGUE_SQL: Final = (_FOLDER / "catalogue.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "keys.sql").read_text("utf-8")
-INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL
+_VIEWS_SQL: Final = (_FOLDER / "views.sql").read_text("utf-8")
+INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL + _VIEWS_SQL
 
 _CATALOGUE: Final = """
     SELECT
@@ -104,7 +105,9 @@ class PostgresStore(RelationalStore):
         [[has_read_models]] = self._database.fetch(
             self._database.statement(_HAS_READ_MODELS), {"schema": self._database.schema}
         )
-        self._database.run_script(EVENT_STORE_SQL + EVENT_STORE_MIGRATION_SQL + MIGRATION_SQL * has_read_models)
+        self._database.run_script(
+            EVENT_STORE_SQL + EVENT_STORE_MIGRATION_SQL + (MIGRATION_SQL + _VIEWS_SQL) * has_read_models
+        )
 
     @override
     def catalogue(self) -> Catalogue:

@@ -35,6 +35,7 @@ from projections.stores.sqlite.snapshot import (
 )
 from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
+from projections.stores.sqlite.views import move_views
 from projections.stores.tally import Sum, Tally, sum_of_values
 
 _PAUSE_RATIO: Final = 0.5
@@ -247,6 +248,7 @@ class SQLiteGenerations(Generations):
                 "UPDATE serving SET previous = generation, generation = :next WHERE generation <> :next",
                 {"next": generation},
             )
+            move_views(cursor)
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
 
     @override

@@ -25,6 +25,7 @@ from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, Gen
 from projections.stores.relational import RelationalStore, Row
 from projections.stores.sqlite.queries import QUERIES
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
+from projections.stores.sqlite.views import VIEWS_SQL, move_views
 
 _FOLDER: Final = resources.files("projections.stores.sqlite")
 MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
@@ -52,6 +53,7 @@ class SQLiteStore(RelationalStore):
             migrate(cursor)
             if cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone():
                 run_script(cursor, MIGRATION_SQL)
+                move_views(cursor)
 
     @override
     def catalogue(self) -> Catalogue:
@@ -157,5 +159,5 @@ def _statement(query: str, side: Side, generation: Generation) -> str:
 
 def installation_sql() -> str:
     """The SQL that creates everything in an SQLite file, the event store first."""
-    script = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL
+    script = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL + VIEWS_SQL
     return script.format(generation=1, fold_version=current_fold_version(), tables_version=TABLES_VERSION)
