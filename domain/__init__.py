@@ -4,6 +4,8 @@ envelope        the values of the contract
 contract        validates JSON: an envelope or a refusal; contract_types has the contract's fields
 decoding        decodes stored envelopes, without a second validation
 appointment     folds envelopes into an appointment
+topics          what a stored event is: an envelope, set aside, or a marker
+markers         events that say that stored envelopes were changed in place
 event_store     appends, reads and counts envelopes
 decision        what becomes of an item: refused, ignored, new, a duplicate, or in conflict
 pulling         takes envelopes from the outbox of another database
@@ -65,6 +67,7 @@ from domain.storage.base import (
     QuarantineTable,
     Recorder,
     Refused,
+    Rewritten,
     StoredEnvelope,
 )
 
@@ -113,6 +116,7 @@ __all__ = [
     "RefusalCode",
     "Refused",
     "RetryReport",
+    "Rewritten",
     "Snapshot",
     "Status",
     "StorageError",

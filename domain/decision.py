@@ -13,6 +13,7 @@ from domain.identifiers import EventId
 from domain.input.items import Item
 from domain.quarantine import refused_by
 from domain.storage.base import Refused, StoredEnvelope
+from domain.topics import MASKED_TOPIC
 
 
 class StoredTextUnreadable(Exception):  # noqa: N818 - named after what went wrong
@@ -63,13 +64,16 @@ def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId,
         candidates: validated envelopes in the order of their arrival, each with the item it came in.
         stored: what the event store holds under their ids.
     """
+    masked = {event_id for event_id, one in stored.items() if one.topic == MASKED_TOPIC}
     texts = {event_id: (one.appointment_id, one.text) for event_id, one in stored.items()}
     new: list[Envelope] = []
     duplicates = 0
     conflicts: list[Refused] = []
     for envelope, item in candidates:
         first = texts.get(envelope.event_id)
-        if first is None:
+        if envelope.event_id in masked:  # whatever it says: what it said first is forgotten
+            duplicates += 1
+        elif first is None:
             texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
             new.append(envelope)
         elif (conflict := _conflict(envelope, *first)) is None:

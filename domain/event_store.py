@@ -8,16 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import chain
 from os import PathLike
-from typing import Final
 from uuid import UUID
-
-from eventsourcing.utils import register_topic
 
 from domain.arguments import identifier, positive_number, whole_number
 from domain.decision import Decision, decide, validated
-from domain.decoding import decode_envelope
 from domain.envelope import EVENT_ID_MAX, Envelope
-from domain.errors import EventNotFound, NotInstalled, PoisonEvent
+from domain.errors import EventNotFound, NotInstalled
 from domain.export import exported_lines
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
@@ -27,21 +23,9 @@ from domain.quarantine import Quarantine
 from domain.retrying import retry_batch
 from domain.storage import Database, recorder_of
 from domain.storage.base import OutboxCursor, QuarantinedItem, Recorder, StoredEnvelope
-
-TOPIC: Final = "VCSessionScheduledEvent.v1"
-"""The topic of stored envelopes of payload version 1; not a Python path, so that code can be moved."""
+from domain.topics import TOPIC, envelope_of, has_envelope
 
 FileInput = str | PathLike[str] | BinaryFile | Input
-
-
-class LibraryEvent:
-    """A stored envelope as the library's own mapper decodes it: each field is an attribute."""
-
-    originator_id: str
-    originator_version: int
-
-
-register_topic(TOPIC, LibraryEvent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,10 +158,10 @@ class EventStore:
 
     def history(self, appointment_id: str | UUID) -> list[Envelope]:
         """Returns the accepted envelopes of one appointment in the order of publication; an empty list if none."""
-        return [envelope_of(stored) for stored in self.stream(appointment_id)]
+        return [envelope_of(stored) for stored in self.stream(appointment_id) if has_envelope(stored)]
 
     def stream(self, appointment_id: str | UUID) -> list[StoredEnvelope]:
-        """Returns what `history` returns, as stored: with positions, not decoded."""
+        """Returns all that is stored of one appointment by event id, not decoded: also what is no envelope."""
         return self._checked().stream(AppointmentId(identifier("appointment_id", appointment_id)))
 
     def at(self, position: int) -> StoredEnvelope:
@@ -256,24 +240,3 @@ class EventStore:
 
     def _retry(self, items: Sequence[QuarantinedItem]) -> int:
         return retry_batch(self._recorder, items, topic=TOPIC)
-
-
-def envelope_of(stored: StoredEnvelope) -> Envelope:
-    """Returns the envelope of a stored event.
-
-    Raises:
-        PoisonEvent: this version cannot decode it.
-    """
-    if stored.topic != TOPIC:
-        raise _poison(stored, f"the topic {stored.topic!r} is unknown")
-    try:
-        envelope = decode_envelope(stored.text)
-    except (ValueError, OverflowError) as error:
-        raise _poison(stored, str(error)) from error
-    if envelope.event_id != stored.event_id or envelope.snapshot.id != stored.appointment_id:
-        raise _poison(stored, "its ids are not those it is stored under")
-    return envelope
-
-
-def _poison(stored: StoredEnvelope, reason: str) -> PoisonEvent:
-    return PoisonEvent(stored.position, stored.appointment_id, stored.event_id, reason)

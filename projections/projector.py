@@ -16,13 +16,15 @@ from typing import Final
 from domain.appointment import FoldedAppointment, current_fold_version, fold
 from domain.arguments import optional, seconds, stop_event, whole_number
 from domain.errors import NotInstalled, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
-from domain.event_store import EventStore, envelope_of
+from domain.event_store import EventStore
 from domain.identifiers import AppointmentId, Generation, Position
+from domain.markers import markers_in
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
+from domain.topics import MARKER_TOPIC, envelope_of, has_envelope
 from projections.following import EitherEvent, FollowerLog, sign_of_life
 from projections.logs import LogEvent, tell
-from projections.rows import Rows, folded_from, rows_of
+from projections.rows import Rows, folded_from, rows_of, tombstones_of
 from projections.stores import store_of
 from projections.stores.base import UnitOfWork
 from projections.stores.tally import Sum
@@ -200,38 +202,64 @@ class Projector:
 
 
 def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:
-    """Folds a batch into what the read models hold of its appointments, and returns the rows to write."""
+    """Folds a batch into what the read models hold of its appointments, and returns the rows to write.
+
+    What they hold of an appointment with a marker in the batch is removed, and its whole stream folded anew.
+    """
     changes: dict[AppointmentId, list[StoredEnvelope]] = {}
     for stored in batch:
         changes.setdefault(stored.appointment_id, []).append(stored)
-    known = {row.appointment_id: folded_from(row.body) for row in work.appointments(list(changes))}
+    marked = {stored.appointment_id for stored in batch if stored.topic == MARKER_TOPIC}
+    known = {row.appointment_id: folded_from(row.body) for row in work.appointments(sorted(changes.keys() - marked))}
     folded_appointments = []
-    for appointment_id, stored_envelopes in changes.items():
-        after = _folded(known.get(appointment_id), stored_envelopes)
-        folded_appointments.append((after, stored_envelopes[-1].position))
-    return rows_of(folded_appointments)
+    for appointment_id in changes.keys() - marked:
+        after = _folded(known.get(appointment_id), changes[appointment_id])
+        if after is not None:
+            folded_appointments.append((after, changes[appointment_id][-1].position))
+    rows = rows_of(folded_appointments)
+    if marked:
+        work.remove(sorted(marked))
+        anew, _ = fold_streams(work.streams_of(sorted(marked), upto=batch[-1].position))
+        rows.extend(anew)
+    return rows
 
 
 def fold_streams(envelopes: Iterable[StoredEnvelope]) -> tuple[Rows, Sum]:
-    """Folds whole streams, one after the other, into rows; returns them with the sum of the envelopes in them."""
+    """Folds whole streams, one after the other, into rows; returns them with the sum of the events in them."""
     count = total = 0
+    tombstones = Rows([], [], [])
 
     def folded_appointments() -> Iterator[tuple[FoldedAppointment, Position]]:
         nonlocal count, total
         for _, stream in groupby(envelopes, key=attrgetter("appointment_id")):
             stored_envelopes = list(stream)
             folded = _folded(None, stored_envelopes)
+            passed_over = [stored for stored in stored_envelopes if not has_envelope(stored)]
+            if passed_over:
+                count += len(passed_over)
+                total += sum(stored.event_id for stored in passed_over)
+                tombstones.extend(tombstones_of(markers_in(passed_over), folded))
+            if folded is None:
+                continue
             for revision in folded.revisions:  # not what was read: what is in the rows
                 count += 1
                 total += revision.event_id
             yield folded, max(stored_envelopes).position
 
     rows = rows_of(folded_appointments())
+    rows.extend(tombstones)
     return rows, Sum.of(count, total)
 
 
-def _folded(before: FoldedAppointment | None, stored_envelopes: Sequence[StoredEnvelope]) -> FoldedAppointment:
-    """Folds envelopes of one appointment; raises `PoisonEvent`, naming the envelope, when one cannot be folded."""
+def _folded(before: FoldedAppointment | None, stored_events: Sequence[StoredEnvelope]) -> FoldedAppointment | None:
+    """Folds the envelopes among stored events of one appointment; None when there is not one.
+
+    Raises:
+        PoisonEvent: one of them, which the error names, cannot be folded.
+    """
+    stored_envelopes = [stored for stored in stored_events if has_envelope(stored)]
+    if not stored_envelopes:
+        return before
     try:
         return fold(before, map(envelope_of, stored_envelopes))
     except PoisonEvent:

@@ -14,6 +14,7 @@ from domain.appointment import Appointment, FoldedAppointment, appointment_value
 from domain.envelope import Snapshot
 from domain.errors import StorageError
 from domain.identifiers import AppointmentId, Position
+from domain.markers import Marker
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
@@ -85,6 +86,12 @@ class Rows:
         """The schedule rows of one side."""
         return self.talents if side is Side.TALENT else self.coaches
 
+    def extend(self, others: Rows) -> None:
+        """Adds other rows to these."""
+        self.appointments.extend(others.appointments)
+        self.talents.extend(others.talents)
+        self.coaches.extend(others.coaches)
+
 
 def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -> Rows:
     """Makes the rows of appointments, each given with the highest position among its envelopes.
@@ -113,6 +120,24 @@ def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -
             for coach in {coach for _, coach in owners} - {coach_id}:
                 rows.coaches.append(_tombstone(coach, appointment_id, position))
     return rows
+
+
+def tombstones_of(markers: Iterable[tuple[Marker, Position]], folded: FoldedAppointment | None) -> Rows:
+    """Makes the tombstones that markers ask for, each at the position of the last marker that does.
+
+    For whom a revision names there is a row already.
+    """
+    revisions = folded.revisions if folded else ()
+    talents = {revision.talent_id for revision in revisions}
+    coaches = {revision.coach_id for revision in revisions}
+    rows: dict[tuple[Side, str], ScheduleRow] = {}
+    for marker, position in markers:
+        for talent in set(marker.talents) - talents:
+            rows[Side.TALENT, talent] = _tombstone(talent, marker.appointment_id, position)
+        for coach in set(marker.coaches) - coaches:
+            rows[Side.COACH, coach] = _tombstone(coach, marker.appointment_id, position)
+    by_side = {side: [row for (its, _), row in rows.items() if its is side] for side in Side}
+    return Rows([], by_side[Side.TALENT], by_side[Side.COACH])
 
 
 def _tombstone(owner_id: str, appointment_id: AppointmentId, position: Position) -> ScheduleRow:

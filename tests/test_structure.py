@@ -24,7 +24,7 @@ TREES = {module: ast.parse(path.read_text(encoding="utf-8")) for module, path in
 ALLOWED = {
     "psycopg": ("domain.storage.postgres.", "projections.stores.postgres."),
     "sqlite3": ("domain.storage.sqlite.", "projections.stores.sqlite."),
-    "eventsourcing": ("domain.storage.", "domain.event_store"),
+    "eventsourcing": ("domain.storage.", "domain.topics"),
     "pydantic": ("domain.contract_types", "projections.web."),
     "pydantic_core": ("domain.contract_types", "domain.contract"),
     "msgspec": (

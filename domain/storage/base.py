@@ -69,6 +69,19 @@ def arrival_of(stored: datetime | str | None) -> datetime | None:
     return moment and moment.astimezone(UTC)
 
 
+class Rewritten(NamedTuple):
+    """What stands at the position of a stored event from now on, under the same id.
+
+    Attributes:
+        arrived_at: when the text arrived; None when that is as it was.
+    """
+
+    position: Position
+    topic: str
+    text: bytes
+    arrived_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """An item that could not be accepted, before it is in the quarantine.
@@ -173,13 +186,28 @@ class QuarantineTable(Protocol):
 
 
 class AppendTransaction(Protocol):
-    """One atomic append. Only one may be open in an event store at a time."""
+    """One atomic append, or change of what is stored. Only one may be open in an event store at a time.
+
+    What is read in it is what was stored before it.
+    """
 
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         """Those of the envelopes that are already stored, whatever their appointment."""
 
+    def at(self, position: Position) -> StoredEnvelope | None:
+        """The stored event at a position, or None."""
+
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        """The stored events of one appointment, by event id."""
+
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
         """Stores the envelopes at the next positions, in this order. None of their ids may be stored already."""
+
+    def rewrite(self, events: Sequence[Rewritten]) -> None:
+        """Changes stored events where they are. Store a marker for each of their appointments with it: `mark`."""
+
+    def mark(self, markers: Sequence[tuple[AppointmentId, bytes]], topic: str) -> None:
+        """Stores markers at the next positions, after what was inserted, under ids below zero."""
 
     def quarantine(self, refused: Sequence[Refused]) -> None:
         """Puts refused items into the quarantine; items with the same digest and code are one item with a count."""

@@ -9,9 +9,9 @@ from itertools import accumulate
 from typing import Any, Final
 
 from domain.envelope import Snapshot
-from domain.event_store import envelope_of
 from domain.identifiers import EventId, Position
 from domain.storage.base import StoredEnvelope
+from domain.topics import envelope_of, has_envelope
 from projections.queries.answer import counted
 from projections.queries.documents import document_of
 
@@ -73,6 +73,7 @@ class History:
 
 def history_of(appointment_id: str, stream: Sequence[StoredEnvelope]) -> History:
     """The history of a stream, which is in the order of its event ids."""
+    stream = [stored for stored in stream if has_envelope(stored)]
     revisions: list[RevisionChange] = []
     before: Snapshot | None = None
     for stored, is_late in zip(stream, _lateness(stream), strict=True):

@@ -7,9 +7,9 @@ from itertools import chain, groupby
 
 from domain.appointment import fold
 from domain.arguments import optional, text
-from domain.event_store import envelope_of
 from domain.identifiers import Position
 from domain.storage.base import StoredEnvelope
+from domain.topics import envelope_of, has_envelope
 from projections.queries.cursors import seal, unseal_cursor
 from projections.queries.filters import Question, limit_of
 from projections.queries.reader import Reader
@@ -80,7 +80,7 @@ def past_rows(question: Question, streams: Iterable[StoredEnvelope]) -> list[Sch
     folded_appointments = []
     by_stream = sorted(streams, key=lambda stored: (stored.appointment_id, stored.event_id))
     for _, stream in groupby(by_stream, key=lambda stored: stored.appointment_id):
-        envelopes = [(stored, envelope_of(stored)) for stored in stream]
+        envelopes = [(stored, envelope_of(stored)) for stored in stream if has_envelope(stored)]
         known = [envelope for stored, envelope in envelopes if question.counts(stored, envelope)]
         if known:
             folded_appointments.append((fold(None, known), Position(0)))

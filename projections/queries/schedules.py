@@ -255,10 +255,10 @@ class Schedules(Watching):
             AppointmentNotFound: no accepted envelope names it.
         """
         found_id = AppointmentId(identifier("appointment_id", appointment_id))
-        stream = self._reader.stream(found_id, timeout=timeout)
-        if not stream:
+        history = history_of(found_id, self._reader.stream(found_id, timeout=timeout))
+        if not history.revisions:
             raise AppointmentNotFound(found_id)
-        return history_of(found_id, stream)
+        return history
 
     def talents(
         self,

@@ -180,6 +180,12 @@ class UnitOfWork(Protocol):
     def appointments(self, appointment_ids: Sequence[AppointmentId]) -> list[AppointmentRow]:
         """The rows of these appointments; appointments without a row are left out."""
 
+    def streams_of(self, appointment_ids: Sequence[AppointmentId], *, upto: Position) -> list[StoredEnvelope]:
+        """The stored events of these appointments up to a position, stream by stream, each by event id."""
+
+    def remove(self, appointment_ids: Sequence[AppointmentId]) -> None:
+        """Deletes every row and tombstone of these appointments; looks at all rows, so it is for rare cases."""
+
     def write(self, rows: Rows, position: Position) -> None:
         """Inserts the rows, replacing those with the same keys, and moves the generation to the position."""
 

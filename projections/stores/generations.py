@@ -132,6 +132,13 @@ class Snapshot(Protocol):
     def everything(self) -> Iterator[Rows]:
         """Iterates over all rows of the generation, in bounded memory."""
 
+    def marked_later(self) -> frozenset[AppointmentId]:
+        """The appointments with a marker above its position.
+
+        Their stored envelopes are not what they were when the generation folded them. It folds them anew when it
+        comes to the marker; until then their rows cannot be compared with history.
+        """
+
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
         """The distinct appointments of the envelopes at these positions, as far as there are such."""
 

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from statistics import median
 
 from domain import Envelope, read_envelope
-from domain.event_store import TOPIC
 from domain.identifiers import Position
 from domain.storage.base import StoredEnvelope
+from domain.topics import TOPIC
 from projections.projector import fold_streams
 from projections.rebuilding.workers import collect_rarely
 from tests.benchmarks.figures import Benchmark, Figure, lines

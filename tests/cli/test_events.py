@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from domain.event_store import TOPIC
+from domain.topics import TOPIC
 from tests.conftest import Ask, Place
 from tests.projections.test_projector import store_unchecked
 from tests.support.builders import as_json, envelope

@@ -26,8 +26,8 @@ from domain import (
     StoredEnvelope,
 )
 from domain.errors import AppointmentsError, NotInstalled, ReadModelBehind, VersionMismatch
-from domain.event_store import envelope_of
 from domain.storage.base import TABLES_VERSION, check_tables_version
+from domain.topics import envelope_of
 from projections import Appointments, DifferencesFound
 from projections.cli.exits import PartlyDone
 from projections.rebuilding.verification import Difference
@@ -89,7 +89,7 @@ def test_a_poison_event_is_told_with_the_reason_why_it_cannot_be_folded() -> Non
         envelope_of(stored)
     error = caught.value
     assert (error.position, error.event_id, error.appointment_id) == (7, 5, "a")
-    assert error.reason == "the topic 'another.topic' is unknown"
+    assert error.reason == "the topic 'another.topic' is unknown; upgrade this code if newer code stored it"
 
 
 def test_what_is_not_installed_says_where(durable_place: Place) -> None:

@@ -28,11 +28,11 @@ from psycopg.conninfo import conninfo_to_dict
 import domain
 from domain import AppendReport, Envelope, EventStore, read_envelope
 from domain.errors import AppointmentsError, StorageError, UsageError
-from domain.event_store import TOPIC
 from domain.identifiers import EventId, Position
 from domain.input.batches import BATCH_ITEMS_MAX
 from domain.input.items import PAUSE, Pause
 from domain.storage.base import StoredEnvelope
+from domain.topics import TOPIC
 from projections import Appointments
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope

@@ -21,10 +21,10 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from domain.errors import PoisonEvent, VersionMismatch
-from domain.event_store import TOPIC
 from domain.identifiers import EventId, Position
 from domain.input.files import open_input
 from domain.storage.memory.database import MemoryDatabase
+from domain.topics import TOPIC
 from projections import Appointments, Projector
 from projections import projector as projector_module
 from projections.cli.sample import sample_envelopes

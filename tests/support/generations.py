@@ -14,11 +14,11 @@ from typing import Any, Final
 
 import psycopg
 
-from domain.event_store import TOPIC
 from domain.identifiers import Generation, Position
 from domain.storage import open_database
 from domain.storage.location import locate
 from domain.storage.memory.database import MemoryDatabase
+from domain.topics import TOPIC
 from projections import Progress
 from projections.cli.sample import sample_envelopes
 from projections.rows import Side

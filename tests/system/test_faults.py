@@ -22,9 +22,9 @@ import pytest
 
 from domain import EventStore
 from domain.errors import RebuildRunning, StorageError, StorageUnavailable
-from domain.event_store import TOPIC
 from domain.identifiers import Position
 from domain.storage.sqlite.database import SQLiteDatabase
+from domain.topics import TOPIC
 from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes

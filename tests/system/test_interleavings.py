@@ -15,10 +15,10 @@ import pytest
 from domain import EventStore, read_envelope
 from domain.envelope import Envelope
 from domain.errors import StorageUnavailable
-from domain.event_store import TOPIC
 from domain.identifiers import Generation, Position
 from domain.storage import open_database
 from domain.storage.location import locate
+from domain.topics import TOPIC
 from projections import Appointments, Projector, RebuildReport
 from projections.projector import project
 from projections.stores import generations_of

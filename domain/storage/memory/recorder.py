@@ -24,6 +24,7 @@ from domain.storage.base import (
     QuarantineTable,
     Recorder,
     Refused,
+    Rewritten,
     StoredEnvelope,
     arrival_now,
 )
@@ -106,7 +107,7 @@ class MemoryRecorder(Recorder):
 
     @override
     def envelopes_count(self) -> int:
-        return self.head()
+        return sum(event_id > 0 for event_id in self._database.contents.positions)
 
     @override
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
@@ -154,6 +155,8 @@ class _MemoryAppend(AppendTransaction):
     def __init__(self, contents: MemoryContents) -> None:
         self._contents = contents
         self._inserts: list[StoredEvent] = []
+        self._rewritten: list[Rewritten] = []
+        self._markers: list[StoredEvent] = []
         self._refused: list[Refused] = []
         self._replacements: list[tuple[int, Refused | None]] = []
         self._cursors: list[OutboxCursor] = []
@@ -169,9 +172,32 @@ class _MemoryAppend(AppendTransaction):
         return found
 
     @override
+    def at(self, position: Position) -> StoredEnvelope | None:
+        events = self._contents.events.select_notifications(position, 1, stop=position)
+        return _stored(events[0], position) if events else None
+
+    @override
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        events = self._contents.events.select_events(appointment_id)
+        stored = [_stored(one, self._contents.positions[EventId(one.originator_version)]) for one in events]
+        return sorted(stored, key=lambda one: one.event_id)
+
+    @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
         self._inserts += [
             StoredEvent(envelope.snapshot.id, envelope.event_id, topic, envelope.text) for envelope in envelopes
+        ]
+
+    @override
+    def rewrite(self, events: Sequence[Rewritten]) -> None:
+        self._rewritten += events
+
+    @override
+    def mark(self, markers: Sequence[tuple[AppointmentId, bytes]], topic: str) -> None:
+        lowest = min([0, *self._contents.positions]) - len(self._markers)
+        self._markers += [
+            StoredEvent(appointment_id, lowest - number, topic, text)
+            for number, (appointment_id, text) in enumerate(markers, start=1)
         ]
 
     @override
@@ -187,9 +213,12 @@ class _MemoryAppend(AppendTransaction):
         self._cursors.append(cursor)
 
     def commit(self) -> None:
-        positions = self._contents.events.insert_events(self._inserts) or ()
+        for one in self._rewritten:
+            self._rewrite(one)
+        events = [*self._inserts, *self._markers]
+        positions = self._contents.events.insert_events(events) or ()
         arrived_at = arrival_now()
-        for event, position in zip(self._inserts, positions, strict=True):
+        for event, position in zip(events, positions, strict=True):
             self._contents.positions[EventId(event.originator_version)] = Position(position)
             self._contents.arrivals[EventId(event.originator_version)] = arrived_at
         for number, refused in self._replacements:
@@ -201,6 +230,13 @@ class _MemoryAppend(AppendTransaction):
             self._keep(refused, number=self._contents.quarantine_number, count=1)
         for source, query_sha256, last_id in self._cursors:
             self._contents.outboxes[source, query_sha256] = last_id
+
+    def _rewrite(self, one: Rewritten) -> None:
+        stored_events = self._contents.events._stored_events  # noqa: SLF001 - the library changes no stored event
+        before = stored_events[one.position - 1]
+        stored_events[one.position - 1] = replace(before, topic=one.topic, state=one.text)
+        if one.arrived_at is not None:
+            self._contents.arrivals[EventId(before.originator_version)] = one.arrived_at
 
     def _keep(self, refused: Refused, *, number: int, count: int) -> None:
         quarantine = self._contents.quarantine

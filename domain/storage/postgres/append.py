@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from psycopg import Cursor
 from typing_extensions import override
 
 from domain.envelope import Envelope
-from domain.identifiers import EventId
-from domain.storage.base import AppendTransaction, OutboxCursor, Refused, StoredEnvelope
+from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.base import AppendTransaction, OutboxCursor, Refused, Rewritten, StoredEnvelope
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
 from domain.storage.postgres.quarantine import PostgresQuarantine
 
@@ -25,6 +25,27 @@ STORED: Final = """
     FROM {schema}.stored_events
     WHERE originator_version = ANY(%(event_ids)b::bigint[])
 """
+
+_AT: Final = """
+    SELECT notification_id, originator_version, originator_id, topic, state
+    FROM {schema}.stored_events
+    WHERE notification_id = %(position)s
+"""
+
+_STREAM: Final = """
+    SELECT notification_id, originator_version, originator_id, topic, state
+    FROM {schema}.stored_events
+    WHERE originator_id = %(appointment_id)s
+    ORDER BY originator_version
+"""
+
+_REWRITE: Final = """
+    UPDATE {schema}.stored_events
+    SET topic = %(topic)s, state = %(text)s, arrived_at = COALESCE(%(arrived_at)s, arrived_at)
+    WHERE notification_id = %(position)s
+"""
+
+_LOWEST: Final = "SELECT LEAST(0, MIN(originator_version)) FROM {schema}.stored_events"
 
 _COPY: Final = """
     COPY {schema}.stored_events (originator_id, originator_version, topic, state) FROM STDIN (FORMAT BINARY)
@@ -68,10 +89,32 @@ class PostgresAppend(AppendTransaction):
         return {row[1]: StoredEnvelope(*row) for row in self._cursor}
 
     @override
+    def at(self, position: Position) -> StoredEnvelope | None:
+        rows = self._fetch(_AT, {"position": position})
+        return StoredEnvelope(*rows[0]) if rows else None
+
+    @override
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        return [StoredEnvelope(*row) for row in self._fetch(_STREAM, {"appointment_id": appointment_id})]
+
+    @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
         if envelopes:
             events = [(one.snapshot.id, one.event_id, topic, one.text) for one in envelopes]
             copy_events(self._cursor, self._database, events)
+
+    @override
+    def rewrite(self, events: Sequence[Rewritten]) -> None:
+        if events:
+            statement = self._database.statement(_REWRITE)
+            self._cursor.executemany(statement, [one._asdict() for one in events])
+
+    @override
+    def mark(self, markers: Sequence[tuple[AppointmentId, bytes]], topic: str) -> None:
+        [[lowest]] = self._fetch(_LOWEST, {})
+        numbered = enumerate(markers, start=1)
+        events = [(appointment_id, lowest - number, topic, text) for number, (appointment_id, text) in numbered]
+        copy_events(self._cursor, self._database, events)
 
     @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
@@ -84,3 +127,6 @@ class PostgresAppend(AppendTransaction):
     @override
     def advance(self, cursor: OutboxCursor) -> None:
         self._cursor.execute(self._database.statement(_ADVANCE), cursor._asdict())
+
+    def _fetch(self, template: str, parameters: dict[str, Any]) -> list[Row]:
+        return self._cursor.execute(self._database.statement(template), parameters).fetchall()

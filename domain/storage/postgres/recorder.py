@@ -148,7 +148,7 @@ class PostgresRecorder(Recorder):
 
     @override
     def envelopes_count(self) -> int:
-        [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events")
+        [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events WHERE originator_version > 0")
         return int(count)
 
     @override

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Sequence
+from datetime import datetime
 
 from typing_extensions import override
 
 from domain.envelope import Envelope
-from domain.identifiers import EventId
-from domain.storage.base import AppendTransaction, OutboxCursor, Refused, StoredEnvelope, arrival_now
+from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.base import AppendTransaction, OutboxCursor, Refused, Rewritten, StoredEnvelope, arrival_now
 from domain.storage.sqlite import quarantine
 
 
@@ -33,15 +34,52 @@ class SQLiteAppend(AppendTransaction):
         return {row[1]: StoredEnvelope(*row) for row in self._cursor}
 
     @override
+    def at(self, position: Position) -> StoredEnvelope | None:
+        self._cursor.execute(
+            """
+            SELECT rowid, originator_version, originator_id, topic, state
+            FROM stored_events
+            WHERE rowid = :position
+            """,
+            {"position": position},
+        )
+        row = self._cursor.fetchone()
+        return None if row is None else StoredEnvelope(*row)
+
+    @override
+    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
+        self._cursor.execute(
+            """
+            SELECT rowid, originator_version, originator_id, topic, state
+            FROM stored_events
+            WHERE originator_id = :appointment_id
+            ORDER BY originator_version
+            """,
+            {"appointment_id": appointment_id},
+        )
+        return [StoredEnvelope(*row) for row in self._cursor]
+
+    @override
     def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
-        arrived_at = arrival_now().isoformat(timespec="milliseconds")  # one of the whole batch, not of each row
+        self._insert([(one.snapshot.id, one.event_id, topic, one.text) for one in envelopes])
+
+    @override
+    def rewrite(self, events: Sequence[Rewritten]) -> None:
         self._cursor.executemany(
             """
-            INSERT INTO stored_events (originator_id, originator_version, topic, state, arrived_at)
-            VALUES (?, ?, ?, ?, ?)
+            UPDATE stored_events
+            SET topic = :topic, state = :text, arrived_at = COALESCE(:arrived_at, arrived_at)
+            WHERE rowid = :position
             """,
-            [(envelope.snapshot.id, envelope.event_id, topic, envelope.text, arrived_at) for envelope in envelopes],
+            [one._asdict() | {"arrived_at": one.arrived_at and _column(one.arrived_at)} for one in events],
         )
+
+    @override
+    def mark(self, markers: Sequence[tuple[AppointmentId, bytes]], topic: str) -> None:
+        self._cursor.execute("SELECT COALESCE(MIN(0, MIN(originator_version)), 0) FROM stored_events")
+        [lowest] = self._cursor.fetchone()
+        numbered = enumerate(markers, start=1)
+        self._insert([(appointment_id, lowest - number, topic, text) for number, (appointment_id, text) in numbered])
 
     @override
     def quarantine(self, refused: Sequence[Refused]) -> None:
@@ -63,3 +101,17 @@ class SQLiteAppend(AppendTransaction):
             """,
             cursor._asdict(),
         )
+
+    def _insert(self, events: Sequence[tuple[str, int, str, bytes]]) -> None:
+        arrived_at = _column(arrival_now())  # one of the whole batch, not of each row
+        self._cursor.executemany(
+            """
+            INSERT INTO stored_events (originator_id, originator_version, topic, state, arrived_at)
+            VALUES (?, ?, ?, ?, ?)
+            """,
+            [(*event, arrived_at) for event in events],
+        )
+
+
+def _column(arrived_at: datetime) -> str:
+    return arrived_at.isoformat(timespec="milliseconds")

@@ -225,6 +225,11 @@ class MemorySnapshot(Snapshot):
         yield Rows(list(self._tables.appointments.values()), talents, coaches)
 
     @override
+    def marked_later(self) -> frozenset[AppointmentId]:
+        history = self._adapter._history(self.head)  # noqa: SLF001 - two halves of one adapter
+        return frozenset(one.appointment_id for one in history if one.event_id < 0 and one.position > self.position)
+
+    @override
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
         wanted = set(positions)
         history = self._adapter._history(self.position)  # noqa: SLF001 - two halves of one adapter

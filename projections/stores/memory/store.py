@@ -43,6 +43,14 @@ class Tables:
         default_factory=lambda: {Side.TALENT: {}, Side.COACH: {}}
     )
 
+    def remove(self, appointment_ids: Sequence[AppointmentId]) -> None:
+        """Deletes every row of these appointments."""
+        for appointment_id in appointment_ids:
+            self.appointments.pop(appointment_id, None)
+            for side in Side:
+                for rows in self.schedules[side].values():
+                    rows.pop(appointment_id, None)
+
     def put(self, rows: Rows) -> None:
         """Inserts rows, replacing those with the same keys."""
         self.appointments |= {row.appointment_id: row for row in rows.appointments}
@@ -204,7 +212,8 @@ class MemoryUnitOfWork(UnitOfWork):
         self._contents = database.contents
         self._recorder = MemoryRecorder(database)
         self._tables = tables
-        self._written: list[tuple[Rows, Position]] = []
+        self._written: list[tuple[Sequence[AppointmentId], Rows, Position]] = []
+        self._removed: list[AppointmentId] = []
         self.generation = tables.info.number
         self.fold_version = tables.info.fold_version
         self.position = tables.info.position
@@ -219,14 +228,25 @@ class MemoryUnitOfWork(UnitOfWork):
         return [rows[one] for one in appointment_ids if one in rows]
 
     @override
+    def streams_of(self, appointment_ids: Sequence[AppointmentId], *, upto: Position) -> list[StoredEnvelope]:
+        streams = [stored for one in appointment_ids for stored in self._recorder.stream(one)]
+        return [stored for stored in streams if stored.position <= upto]
+
+    @override
+    def remove(self, appointment_ids: Sequence[AppointmentId]) -> None:
+        self._removed += appointment_ids
+
+    @override
     def write(self, rows: Rows, position: Position) -> None:
-        self._written.append((rows, position))
+        self._written.append((self._removed, rows, position))
+        self._removed = []
         self.position = position
 
     def commit(self) -> None:
         """Applies everything that was written."""
         with self._contents.lock:
-            for rows, position in self._written:
+            for removed, rows, position in self._written:
+                self._tables.remove(removed)
                 self._tables.put(rows)
                 self._tables.info = replace(self._tables.info, position=position)
 

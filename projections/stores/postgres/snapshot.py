@@ -32,12 +32,19 @@ _PARTITION_STREAMS: Final = """
     ORDER BY originator_id, originator_version
 """
 
-_STREAMS_OF: Final = """
+STREAMS_OF: Final = """
     SELECT notification_id, originator_version, originator_id, topic, state
     FROM {schema}.stored_events
     WHERE originator_id = ANY(%(appointment_ids)b::text[])
     AND notification_id <= %(upto)s
     ORDER BY originator_id, originator_version
+"""
+
+_MARKED_LATER: Final = """
+    SELECT DISTINCT originator_id
+    FROM {schema}.stored_events
+    WHERE originator_version < 0
+    AND notification_id > %(position)s
 """
 
 _APPOINTMENT_ROWS: Final = """
@@ -126,13 +133,17 @@ class PostgresSnapshot(Snapshot):
                 yield rows
 
     @override
+    def marked_later(self) -> frozenset[AppointmentId]:
+        return frozenset(row[0] for row in self._fetch(_MARKED_LATER, {"position": self.position}))
+
+    @override
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
         return [row[0] for row in self._fetch(APPOINTMENTS_AT, {"positions": list(positions)})]
 
     @override
     def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
         parameters = {"appointment_ids": list(appointment_ids), "upto": self.position}
-        return (StoredEnvelope(*row) for row in self._fetch(_STREAMS_OF, parameters))
+        return (StoredEnvelope(*row) for row in self._fetch(STREAMS_OF, parameters))
 
     def _fetch(self, template: str, parameters: dict[str, Any], **names: object) -> list[Row]:
         names.setdefault("generation", self._generation)

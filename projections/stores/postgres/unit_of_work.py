@@ -14,6 +14,8 @@ from domain.storage.postgres.database import PostgresDatabase, Row
 from domain.storage.postgres.recorder import reading
 from projections.rows import AppointmentRow, Rows, Side
 from projections.stores.base import UnitOfWork
+from projections.stores.generations import TABLES
+from projections.stores.postgres.snapshot import STREAMS_OF
 
 _APPOINTMENTS: Final = """
     SELECT appointment_id, position, body
@@ -46,6 +48,11 @@ _UPSERT_SCHEDULE: Final = """
         ends_at = excluded.ends_at,
         is_deleted = excluded.is_deleted,
         body = excluded.body
+"""
+
+_REMOVE: Final = """
+    DELETE FROM {schema}.{table}
+    WHERE appointment_id = ANY(%(appointment_ids)b::text[])
 """
 
 _MOVE: Final = """
@@ -82,6 +89,18 @@ class PostgresUnitOfWork(UnitOfWork):
         statement = self._database.statement(_APPOINTMENTS, generation=self.generation)
         self._cursor.execute(statement, {"appointment_ids": list(appointment_ids)})
         return [AppointmentRow(*row) for row in self._cursor]
+
+    @override
+    def streams_of(self, appointment_ids: Sequence[AppointmentId], *, upto: Position) -> list[StoredEnvelope]:
+        parameters = {"appointment_ids": list(appointment_ids), "upto": upto}
+        self._cursor.execute(self._database.statement(STREAMS_OF), parameters)
+        return [StoredEnvelope(*row) for row in self._cursor]
+
+    @override
+    def remove(self, appointment_ids: Sequence[AppointmentId]) -> None:
+        for table in TABLES:
+            statement = self._database.statement(_REMOVE, table=f"{table}_{self.generation}")
+            self._cursor.execute(statement, {"appointment_ids": list(appointment_ids)})
 
     @override
     def write(self, rows: Rows, position: Position) -> None:

@@ -26,12 +26,19 @@ _PARTITION_STREAMS: Final = """
     ORDER BY originator_id, originator_version
 """
 
-_STREAMS_OF: Final = """
+STREAMS_OF: Final = """
     SELECT rowid, originator_version, originator_id, topic, state
     FROM stored_events
     WHERE originator_id IN (SELECT value FROM json_each(:appointment_ids))
     AND rowid <= :upto
     ORDER BY originator_id, originator_version
+"""
+
+_MARKED_LATER: Final = """
+    SELECT DISTINCT originator_id
+    FROM stored_events
+    WHERE originator_version < 0
+    AND rowid > :position
 """
 
 _APPOINTMENTS: Final = """
@@ -81,8 +88,9 @@ class SQLiteSnapshot(Snapshot):
     def share(self) -> str | None:
         """The position, while the generation is being built.
 
-        SQLite shares no snapshot. But history up to a position never changes, and a generation that is being built
-        changes only together with its position: at the same position every view of both is the same.
+        SQLite shares no snapshot. But a generation that is being built changes only together with its position, and
+        history up to a position only with a marker after it, which `marked_later` finds: apart from what is marked,
+        every view at the same position is the same.
         """
         return str(self.position) if self._state is GenerationState.BUILDING else None
 
@@ -125,13 +133,18 @@ class SQLiteSnapshot(Snapshot):
                 yield rows
 
     @override
+    def marked_later(self) -> frozenset[AppointmentId]:
+        cursor = self._another_cursor()
+        return frozenset(row[0] for row in cursor.execute(_MARKED_LATER, {"position": self.position}))
+
+    @override
     def appointments_at(self, positions: Sequence[Position]) -> list[AppointmentId]:
         return appointments_at(self._cursor, positions)
 
     @override
     def streams_of(self, appointment_ids: Sequence[AppointmentId]) -> Iterator[StoredEnvelope]:
         cursor = self._another_cursor()
-        cursor.execute(_STREAMS_OF, {"appointment_ids": json.dumps(appointment_ids), "upto": self.position})
+        cursor.execute(STREAMS_OF, {"appointment_ids": json.dumps(appointment_ids), "upto": self.position})
         return (StoredEnvelope(*row) for row in cursor)
 
     def _another_cursor(self) -> sqlite3.Cursor:

@@ -14,6 +14,8 @@ from domain.storage.base import StoredEnvelope
 from domain.storage.sqlite.recorder import read_batch
 from projections.rows import AppointmentRow, Rows, Side
 from projections.stores.base import UnitOfWork
+from projections.stores.generations import TABLES
+from projections.stores.sqlite.snapshot import STREAMS_OF
 
 _UPSERT_APPOINTMENT: Final = """
     INSERT INTO appointment_{generation} (appointment_id, position, body)
@@ -66,6 +68,22 @@ class SQLiteUnitOfWork(UnitOfWork):
             {"appointment_ids": json.dumps(appointment_ids)},
         )
         return [AppointmentRow(*row) for row in self._cursor]
+
+    @override
+    def streams_of(self, appointment_ids: Sequence[AppointmentId], *, upto: Position) -> list[StoredEnvelope]:
+        self._cursor.execute(STREAMS_OF, {"appointment_ids": json.dumps(appointment_ids), "upto": upto})
+        return [StoredEnvelope(*row) for row in self._cursor]
+
+    @override
+    def remove(self, appointment_ids: Sequence[AppointmentId]) -> None:
+        for table in TABLES:
+            self._cursor.execute(
+                f"""
+                DELETE FROM {table}_{self.generation}
+                WHERE appointment_id IN (SELECT value FROM json_each(:appointment_ids))
+                """,  # noqa: S608 - a number
+                {"appointment_ids": json.dumps(appointment_ids)},
+            )
 
     @override
     def write(self, rows: Rows, position: Position) -> None:
