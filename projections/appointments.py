@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from threading import Event
 from types import TracebackType
@@ -224,6 +225,7 @@ class Appointments:
         restart: bool = False,
         processes: int | None = None,
         progress: Callable[[Progress], None] | None = None,
+        executor: Executor | None = None,
     ) -> RebuildReport:
         """Makes a new generation from history, verifies it and lets readers see it; the old one serves until then.
 
@@ -233,30 +235,46 @@ class Appointments:
             restart: start over instead of resuming an unfinished rebuild.
             processes: how many processes load and verify at once; as many as there are cores unless given.
             progress: told how far each phase is.
+            executor: whose workers load and verify, on this machine or others, instead of processes of our own. They
+                get the installation without a password, and their own from where libpq looks or `APPOINTMENTS_DB`.
 
         Raises:
+            RebuildFailed: a worker was lost or runs other code; what was loaded is kept.
             RebuildRunning: another one is under way.
             DifferencesFound: the new generation does not equal history.
             PoisonEvent: a stored event cannot be folded.
             VersionMismatch: newer code made a generation here; older code must not drop or replace it.
             StorageError: the database cannot be used. Whatever is raised, the old generation serves.
         """
-        return rebuild(self._database, self._location, restart=restart, processes=processes, progress=progress)
+        return rebuild(
+            self._database,
+            self._location,
+            restart=restart,
+            processes=processes,
+            progress=progress,
+            executor=executor,
+        )
 
     def verify(
-        self, *, sample: int | None = None, progress: Callable[[int, int], None] | None = None
+        self,
+        *,
+        sample: int | None = None,
+        progress: Callable[[int, int], None] | None = None,
+        executor: Executor | None = None,
     ) -> Verification:
         """Compares the serving read models with a fold of history.
 
         Args:
             sample: check only this many appointments, chosen by chance.
             progress: told the number of appointments checked and how many there are.
+            executor: whose workers verify, as for `rebuild`; on PostgreSQL, and not for a sample.
 
         Raises:
+            RebuildFailed: a worker was lost or runs other code.
             VersionMismatch: they were made by another version of the fold.
             StorageError: the database cannot be used.
         """
-        return verify(self._database, self._location, sample=sample, progress=progress)
+        return verify(self._database, self._location, sample=sample, progress=progress, executor=executor)
 
     def rollback(self) -> Generation:
         """Catches the previous generation up and lets readers see it again; returns its number.

@@ -233,6 +233,9 @@ class Recorder(Protocol):
     def check(self) -> None:
         """Raises `NotInstalled` when `create` has not run here, `VersionMismatch` when another version's did."""
 
+    def epoch(self) -> str:
+        """Which event store this is: made by chance with it, and again after a restore."""
+
     def renew_epoch(self) -> None:
         """Gives the event store a new random epoch."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from typing_extensions import override
 
@@ -18,6 +19,8 @@ SCHEMA_DEFAULT: Final = "appointments"
 
 _SCHEMA_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 
+
+_SECRETS: Final = {"password", "sslpassword", "oauth_client_secret"}
 
 BackendName = Literal["memory", "sqlite", "postgresql"]
 
@@ -36,6 +39,21 @@ class Location:
     backend: BackendName
     target: str = field(repr=False)
     schema: str
+
+    def from_elsewhere(self) -> Location:
+        """The same place for another process: a file by its whole path, a database without passwords.
+
+        Whoever connects there has passwords of their own in libpq's usual places.
+        """
+        if self.backend == "sqlite":
+            return replace(self, target=str(Path(self.target).absolute()))
+        if self.backend == "memory":
+            return self
+        parts = urlsplit(self.target)
+        user, at, server = parts.netloc.rpartition("@")
+        options = (one for one in parts.query.split("&") if one.partition("=")[0] not in _SECRETS)
+        plain = parts._replace(netloc=user.partition(":")[0] + at + server, query="&".join(options))
+        return replace(self, target=plain.geturl())
 
     @override
     def __str__(self) -> str:

@@ -103,6 +103,10 @@ Patience = Annotated[
         "--patience", metavar="SECONDS", callback=_seconds, help="How long a database may be away. [for ever]"
     ),
 ]
+Dask = Annotated[
+    str | None,
+    typer.Option("--dask", metavar="ADDRESS", help="Use the workers of this Dask scheduler, as in tcp://host:8786."),
+]
 Talent = Annotated[str | None, typer.Option("--talent", metavar="ID", help="Of this talent's schedule.")]
 Coach = Annotated[str | None, typer.Option("--coach", metavar="ID", help="Of this coach's schedule.")]
 Desc = Annotated[

@@ -225,13 +225,14 @@ class Bars:
         self._progress = progress
         self._tasks: dict[str, tuple[TaskID, int]] = {}
 
-    def show(self, phase: str, done: int, total: int | None, *, unit: str = "envelopes") -> None:
-        """Updates the bar of a phase."""
+    def show(self, phase: str, done: int, total: int | None, *, unit: str = "envelopes", workers: int = 0) -> None:
+        """Updates the bar of a phase; with more than one worker it says how many there are."""
         if phase not in self._tasks:
             task = self._progress.add_task(phase, total=None if total is None else total - done, unit=unit)
             self._tasks[phase] = (task, done)
         task, begin = self._tasks[phase]
-        self._progress.update(task, completed=done - begin)
+        shared = f" ({workers} workers)" if workers > 1 else ""
+        self._progress.update(task, completed=done - begin, description=phase + shared)
 
 
 @contextmanager

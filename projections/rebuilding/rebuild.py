@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -22,7 +23,7 @@ from projections.rebuilding.loaded import changed_partitions, check_projected, l
 from projections.rebuilding.old_generations import drop_superseded
 from projections.rebuilding.progress import Progress, Watch
 from projections.rebuilding.verification import Difference, check
-from projections.rebuilding.workers import Workers
+from projections.rebuilding.workers import Workers, check_executor
 from projections.stores import generations_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState
 from projections.stores.generations import Folded, Generations, Loaded, Partition, partitions_up_to
@@ -70,13 +71,18 @@ def rebuild(
     progress: Callable[[Progress], None] | None = None,
     restart: bool = False,
     processes: int | None = None,
+    executor: Executor | None = None,
 ) -> RebuildReport:
     """Makes, verifies and switches to a new generation; see `Appointments.rebuild`."""
     restart, processes = flag("restart", restart), optional(positive_number, "processes", processes)
+    check_executor(executor, processes=processes)
     _install(database)
     generations = generations_of(database)
-    with generations.rebuilding() as check_alone:
-        run = _Run(database, generations, location, processes, Watch(progress), check_alone)
+    with (
+        generations.rebuilding() as check_alone,
+        closing(Workers(database, location, processes=processes, executor=executor)) as workers,
+    ):
+        run = _Run(database, generations, workers, Watch(progress, workers.names), check_alone)
         unfinished = _unfinished(database, generations, restart=restart)
         if unfinished is not None:
             try:
@@ -97,8 +103,7 @@ class _Run:
 
     database: Database
     generations: Generations
-    location: Location
-    processes: int | None
+    workers: Workers
     watch: Watch
     check_alone: Callable[[], None]
 
@@ -113,32 +118,31 @@ class _Run:
 
     def _complete(self, generation: Generation, upto: Position) -> RebuildReport:
         began, generations, watch = time.perf_counter(), self.generations, self.watch
-        with closing(Workers(self.location, self.processes)) as workers:
-            earlier = generations.tallies(generation)
-            self._accept(generation, changed_partitions(generations, generation, earlier, workers=workers))
-            loaded = _load(self.database, generations, workers, generation, watch)
-            self.check_alone()
-            with watch.timing("index"):
-                watch.show("index", 0, 1)
-                generations.make_keys(generation)
-                watch.show("index", 1, 1)
-            generations.finish(generation, upto)
-            with watch.timing("verify"):
-                self._accept(generation, self._differences(generation, upto, workers))
-            _project_to_head(self.database, generation, watch)
-            with watch.timing("verify"):
-                self._accept(generation, check_projected(generations, generation, after=upto))
-            _project_to_head(self.database, generation, watch)
-            with watch.timing("switch"):
-                watch.show("switch", 0, 1)
-                position = _switch(generations, generation, self.check_alone)
-                watch.show("switch", 1, 1)
-            self.check_alone()
+        earlier = generations.tallies(generation)
+        self._accept(generation, changed_partitions(generations, generation, earlier, workers=self.workers))
+        loaded = _load(self.database, generations, self.workers, generation, watch)
+        self.check_alone()
+        with watch.timing("index"):
+            watch.show("index", 0, 1)
+            generations.make_keys(generation)
+            watch.show("index", 1, 1)
+        generations.finish(generation, upto)
+        with watch.timing("verify"):
+            self._accept(generation, self._differences(generation, upto))
+        _project_to_head(self.database, generation, watch)
+        with watch.timing("verify"):
+            self._accept(generation, check_projected(generations, generation, after=upto))
+        _project_to_head(self.database, generation, watch)
+        with watch.timing("switch"):
+            watch.show("switch", 0, 1)
+            position = _switch(generations, generation, self.check_alone)
+            watch.show("switch", 1, 1)
+        self.check_alone()
         kept = drop_superseded(self.database, generations).kept
         seconds = time.perf_counter() - began
         return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
 
-    def _differences(self, generation: Generation, upto: Position, workers: Workers) -> list[Difference]:
+    def _differences(self, generation: Generation, upto: Position) -> list[Difference]:
         """What is wrong with a loaded generation.
 
         History is folded again only to name what counts and digests found, or after an interruption, when a
@@ -151,10 +155,10 @@ class _Run:
         show(0, 1)
         found: list[Difference] = []
         if _position(self.database, generation) == upto:
-            found = loaded_differences(self.generations, generation, upto, workers=workers, progress=show)
+            found = loaded_differences(self.generations, generation, upto, workers=self.workers, progress=show)
             if not found:
                 return []
-        return check(self.generations, generation, workers=workers, progress=show).differences or found
+        return check(self.generations, generation, workers=self.workers, progress=show).differences or found
 
     def _accept(self, generation: Generation, differences: list[Difference]) -> None:
         """Drops a generation that is wrong."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 from itertools import groupby, islice
@@ -18,7 +19,7 @@ from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
 from projections.projector import check_fold_version, fold_streams
-from projections.rebuilding.workers import Workers
+from projections.rebuilding.workers import Workers, check_executor
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores import generations_of, store_of
 from projections.stores.generations import Generations, Partition, Snapshot, partitions_up_to
@@ -82,14 +83,16 @@ def verify(
     *,
     sample: int | None = None,
     progress: Callable[[int, int], None] | None = None,
+    executor: Executor | None = None,
 ) -> Verification:
     """Compares the serving generation with a fold of history; see `Appointments.verify`."""
     sample = optional(whole_number, "sample", sample)
     if sample is not None and sample < 1:
         raise UsageError(f"expected a sample of at least 1 appointment, found {sample}", argument="sample")
+    check_executor(executor)
     stamp = store_of(database).stamp()
     check_fold_version(stamp.fold_version)
-    with closing(Workers(location)) as workers:
+    with closing(Workers(database, location, executor=executor)) as workers:
         return check(generations_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
@@ -23,7 +23,7 @@ class Partition:
     """A part of a rebuild: the appointments with ids in a range, in the order of the database.
 
     The partitions of a generation cover every id once. Loading one a second time does nothing, so that a rebuild can
-    be resumed and shared.
+    be resumed and shared. Its repr, which an executor may log, shows no id.
 
     Attributes:
         first: the lowest id of the range; None for no bound.
@@ -32,8 +32,8 @@ class Partition:
     """
 
     number: int
-    first: AppointmentId | None
-    until: AppointmentId | None
+    first: AppointmentId | None = field(repr=False)
+    until: AppointmentId | None = field(repr=False)
     upto: Position
 
 

@@ -49,6 +49,10 @@ class MemoryRecorder(Recorder):
         _ = self._database.contents
 
     @override
+    def epoch(self) -> str:
+        return self._database.contents.epoch
+
+    @override
     def renew_epoch(self) -> None:
         self._database.contents.epoch = uuid4().hex
 

@@ -57,6 +57,7 @@ _STREAM: Final = """
 """
 
 _TABLES_VERSION: Final = "SELECT tables_version FROM {schema}.event_store WHERE singleton = 1"
+_EPOCH: Final = "SELECT epoch FROM {schema}.event_store"
 _RENEW_EPOCH: Final = "UPDATE {schema}.event_store SET epoch = gen_random_uuid()::text"
 _HEAD: Final = "SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events"
 
@@ -105,6 +106,11 @@ class PostgresRecorder(Recorder):
             self.head()  # raises when there is no event store at all
             version = self._tables_version()  # another process may have made one between the two questions
         check_tables_version(version or 1)
+
+    @override
+    def epoch(self) -> str:
+        [(epoch,)] = self._database.fetch(self._database.statement(_EPOCH))
+        return str(epoch)
 
     @override
     def renew_epoch(self) -> None:

@@ -95,6 +95,12 @@ class SQLiteRecorder(Recorder):
         check_tables_version(version or 1)
 
     @override
+    def epoch(self) -> str:
+        with self._database.reading() as cursor:
+            [epoch] = cursor.execute("SELECT epoch FROM event_store WHERE singleton = 1").fetchone()
+            return str(epoch)
+
+    @override
     def renew_epoch(self) -> None:
         with self._database.writing() as cursor:
             cursor.execute("UPDATE event_store SET epoch = lower(hex(randomblob(16)))")

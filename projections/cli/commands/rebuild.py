@@ -10,8 +10,9 @@ from domain.errors import UsageError
 from domain.identifiers import Generation
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
-from projections.cli.options import Db, Json, Schema
+from projections.cli.options import Dask, Db, Json, Schema
 from projections.cli.terminal import Bars, complain, print_json, progress_bars
+from projections.rebuilding.dask import executor_at
 from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 
@@ -27,25 +28,33 @@ def rebuild(
         int | None,
         typer.Option("--processes", min=1, metavar="N", help="How many processes to use. [one a core]"),
     ] = None,
+    dask: Dask = None,
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Only drop old generations that an earlier rebuild had to keep.")
     ] = False,
 ) -> None:
     """Makes the next generation from history, verifies it, and switches readers to it at once."""
     if drop_old:
-        if restart or processes is not None:
-            raise UsageError("--drop-old makes no generation, so it excludes --restart and --processes")
+        if restart or processes is not None or dask is not None:
+            raise UsageError("--drop-old makes no generation, so it excludes --restart, --processes and --dask")
         _drop_old(db, schema, as_json=as_json)
     else:
-        _rebuild(db, schema, as_json=as_json, restart=restart, processes=processes)
+        _rebuild(db, schema, as_json=as_json, restart=restart, processes=processes, dask=dask)
 
 
-def _rebuild(db: str | None, schema: str | None, *, as_json: bool, restart: bool, processes: int | None) -> None:
+def _rebuild(
+    db: str | None, schema: str | None, *, as_json: bool, restart: bool, processes: int | None, dask: str | None
+) -> None:
     try:
-        with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
+        with (
+            Appointments.open(db, schema=schema) as appointments,
+            executor_at(dask) as executor,
+            progress_bars() as bars,
+        ):
             report = appointments.rebuild(
                 restart=restart,
                 processes=processes,
+                executor=executor,
                 progress=None if bars is None else lambda progress: _show(bars, progress),
             )
     except DifferencesFound as error:
@@ -98,7 +107,7 @@ def _complain_of_kept(kept: tuple[Generation, ...]) -> None:
 
 
 def _show(bars: Bars, progress: Progress) -> None:
-    bars.show(progress.phase, progress.done, progress.total)
+    bars.show(progress.phase, progress.done, progress.total, workers=progress.workers)
 
 
 def rollback(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:

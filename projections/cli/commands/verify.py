@@ -8,8 +8,9 @@ import typer
 
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
-from projections.cli.options import Db, Json, Schema
+from projections.cli.options import Dask, Db, Json, Schema
 from projections.cli.terminal import console, plain_table, print_json, progress_bars, show, text
+from projections.rebuilding.dask import executor_at
 from projections.rebuilding.verification import Difference
 
 
@@ -20,11 +21,16 @@ def verify(
     sample: Annotated[
         int | None, typer.Option("--sample", min=1, metavar="N", help="Check only N appointments, chosen at random.")
     ] = None,
+    dask: Dask = None,
 ) -> None:
     """Compares the serving read models with a fold of history; exit 1 when they differ."""
-    with Appointments.open(db, schema=schema) as appointments, progress_bars() as bars:
+    with (
+        Appointments.open(db, schema=schema) as appointments,
+        executor_at(dask) as executor,
+        progress_bars() as bars,
+    ):
         show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
-        checked, differences = appointments.verify(sample=sample, progress=show)
+        checked, differences = appointments.verify(sample=sample, progress=show, executor=executor)
     if as_json:
         print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
     else:
