@@ -79,7 +79,7 @@ from projections.cli.commands import rebuild as rebuilding
 from projections.stores.postgres.generations import PostgresGenerations
 from projections.stores.sqlite.generations import SQLiteGenerations
 class Bars:
-    def show(self, phase, done, total):
+    def show(self, phase, done, total, workers=0):
         print(phase, done, total, flush=True)
         sys.stdin.readline()
 rebuilding.progress_bars = lambda: nullcontext(Bars())

@@ -85,33 +85,33 @@ def test_processes_of_another_pool_share_a_rebuild_and_a_verification(durable_pl
     assert max(one.workers for one in told if one.phase == "load") in (1, 2)
 
 
-def test_a_worker_that_reaches_another_installation_is_refused_by_name(durable_place: Place, tmp_path: Path) -> None:
-    append_sample(durable_place, EVENTS)
+def test_a_worker_that_reaches_another_installation_is_refused_by_name(sqlite_place: Place, tmp_path: Path) -> None:
+    append_sample(sqlite_place, EVENTS)
     other = Place("sqlite", f"sqlite:///{tmp_path}/other.db")
     said = r"^the worker \S+:\d+ reaches another installation: .*other\.db$"
     with other.closing, processes(APPOINTMENTS_DB=other.url) as executor:
         append_sample(other, 10)
         with pytest.raises(RebuildFailed, match=said):
-            durable_place.appointments().rebuild(executor=executor)
-    assert serving(durable_place) == 1
-    assert rebuilt(durable_place).events == EVENTS
+            sqlite_place.appointments().rebuild(executor=executor)
+    assert serving(sqlite_place) == 1
+    assert rebuilt(sqlite_place).events == EVENTS
 
 
-def test_a_worker_with_another_fold_is_refused_by_name(durable_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    append_sample(durable_place, EVENTS)
+def test_a_worker_with_another_fold_is_refused_by_name(sqlite_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_sample(sqlite_place, EVENTS)
     fold = appointment_module.FOLD_VERSION
     said = rf"^the worker \S+ runs version \S+ with fold {fold}, but this rebuild is .* with fold {fold + 1}$"
     with processes() as executor:
         executor.submit(os.getpid).result()
         monkeypatch.setattr(appointment_module, "FOLD_VERSION", fold + 1)
         with pytest.raises(RebuildFailed, match=said):
-            durable_place.appointments().rebuild(executor=executor)
+            sqlite_place.appointments().rebuild(executor=executor)
 
 
-def test_a_worker_without_the_package_is_said_to_lack_it(durable_place: Place) -> None:
-    append_sample(durable_place, EVENTS)
+def test_a_worker_without_the_package_is_said_to_lack_it(sqlite_place: Place) -> None:
+    append_sample(sqlite_place, EVENTS)
     with WithoutThePackage() as executor, pytest.raises(RebuildFailed, match="does not have this version of"):
-        durable_place.appointments().rebuild(executor=executor)
+        sqlite_place.appointments().rebuild(executor=executor)
 
 
 def test_a_worker_is_told_no_password() -> None:
