@@ -37,6 +37,7 @@ from domain.envelope import (
 from domain.errors import (
     AppointmentNotFound,
     AppointmentsError,
+    ContradictoryFilters,
     EventNotFound,
     InputUnreadable,
     InvalidCursor,
@@ -84,6 +85,7 @@ __all__ = [
     "CancelationReason",
     "CanceledBy",
     "CoachId",
+    "ContradictoryFilters",
     "Envelope",
     "EnvelopeRefused",
     "EventId",

@@ -4,6 +4,7 @@ AppointmentsError
 ├── EnvelopeRefused          an item that breaks the contract (domain/envelope.py): code, field, expected, found
 ├── InputUnreadable          a file that cannot be read: source, reason
 ├── UsageError               arguments that make no sense, such as a limit of 0: argument
+│   ├── ContradictoryFilters  two filters of which no appointment meets both
 │   ├── InvalidCursor        a damaged cursor, or one of other filters
 │   └── InvalidToken         a change token that cannot be used: start over without one
 ├── AppointmentNotFound      no accepted envelope has this appointment id
@@ -56,6 +57,10 @@ class UsageError(AppointmentsError, ValueError):
     def __init__(self, message: str, *, argument: str | None = None) -> None:
         super().__init__(message)
         self.argument = argument
+
+
+class ContradictoryFilters(UsageError):  # noqa: N818 - named after what went wrong
+    """Two filters, each of which makes sense, and no appointment meets both."""
 
 
 class InvalidCursor(UsageError):  # noqa: N818 - named after what went wrong

@@ -11,7 +11,7 @@ from uuid import UUID
 from domain.appointment import Appointment
 from domain.arguments import flag, identifier, member, members, moment, opaque, optional, text, whole_number
 from domain.envelope import AppointmentType, Envelope, Status
-from domain.errors import UsageError
+from domain.errors import ContradictoryFilters, UsageError
 from domain.storage.base import StoredEnvelope
 from projections.queries.cursors import seal, unseal_cursor
 from projections.rows import Side, milliseconds_of, span_of
@@ -151,9 +151,9 @@ def _window_of(filters: Filters) -> _Window:
     )
     upcoming, past = (flag(name, filters.get(name, False)) for name in ("upcoming", "past"))
     if start is not None and end is not None and start > end:
-        raise UsageError("FROM is after TO", argument="start")
+        raise ContradictoryFilters("FROM is after TO", argument="start")
     if upcoming and past:
-        raise UsageError("no appointment is both upcoming and past", argument="past")
+        raise ContradictoryFilters("no appointment is both upcoming and past", argument="past")
     return _Window(start, end, milliseconds_of(datetime.now(UTC)) if now is None else now, upcoming, past)
 
 

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Final, Protocol
 from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import Response
 
+from domain.errors import ContradictoryFilters, InvalidCursor, InvalidToken
 from projections.queries.schedules import Schedules
+from projections.web.addresses import check_given_once
 from projections.web.documents import (
     AppointmentWithLifecycleDocument,
     ChangesDocument,
@@ -61,7 +63,7 @@ class _Asked:
         self, question: Callable[[], _Answered], *, at_least: int | None = None, depends_on_the_clock: bool = False
     ) -> Response:
         """The answer to a question, after the wait that it asks for; 304 where the client has it already."""
-        with self._until(at_least):
+        with self._until(at_least), _contradictions():
             return tagged(
                 self.request, self.schedules, lambda: question().to_json(), timeless=not depends_on_the_clock
             )
@@ -84,7 +86,17 @@ class _Asked:
             _waits.release()
 
 
+@contextmanager
+def _contradictions() -> Iterator[None]:
+    """Answers 409 where each part of a question makes sense, and not together with the others or any more."""
+    try:
+        yield
+    except (ContradictoryFilters, InvalidCursor, InvalidToken) as error:
+        raise HTTPException(HTTPStatus.CONFLICT, str(error)) from None
+
+
 async def _asked(request: Request) -> _Asked:
+    check_given_once(request.query_params, but=("status",))
     return _Asked(request, request.app.state.appointments.schedules)
 
 

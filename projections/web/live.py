@@ -16,8 +16,8 @@ from domain.arguments import identifier
 from domain.errors import InvalidToken, StorageError
 from projections.queries.schedules import Schedules
 from projections.rows import Side
+from projections.web.addresses import id_of
 from projections.web.guard import STREAMS
-from projections.web.rendering import id_of
 
 BREATH_SECONDS: Final = 15.0
 """After how long without a change a stream says that it lives; a client that is gone is noticed then."""

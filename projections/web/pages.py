@@ -17,8 +17,9 @@ from domain.errors import AppointmentNotFound, AppointmentsError, UsageError
 from projections.appointments import Appointments
 from projections.queries.schedules import Schedules
 from projections.rows import Side
+from projections.web.addresses import id_of
 from projections.web.problems import status_of
-from projections.web.rendering import appointment_url, error_page, id_of, owner_url, page
+from projections.web.rendering import appointment_url, error_page, owner_url, page
 from projections.web.schedule_page import APPOINTMENTS_MAX, schedule_page
 from projections.web.view import ZONES, view_of
 from projections.web.week import ROWS_AN_HOUR

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from datetime import datetime, tzinfo
 from functools import cached_property
 from typing import Annotated, Any, Final
-from urllib.parse import unquote_to_bytes
 
 from fastapi import Path
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
@@ -15,6 +16,7 @@ from domain.envelope import EVENT_ID_MAX, ID_BYTES_MAX, AppointmentType, Status
 from domain.errors import UsageError
 from projections.queries.filters import LIMIT_MAX, Filters
 from projections.queries.times import time_of, zone_named
+from projections.web.addresses import id_of
 
 TIMEOUT_SECONDS_MAX: Final = 60
 """The longest that a request may ask to wait: it holds a thread."""
@@ -22,16 +24,11 @@ TIMEOUT_SECONDS_MAX: Final = 60
 ZONE_SCHEMA: Final = "TimeZone"
 """The name of the OpenAPI document's list of zones."""
 
+_SEALED: Final = "[0-9A-Za-z_-]{16,4096}"
+"""The form of cursors and of tokens. What has it and means nothing here is no mistake of form."""
+
 _NO_NUL: Final = "^[^\\u0000]*$"
 _ID_PATTERN: Final = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"
-
-
-def _decoded(segment: str) -> str:
-    """The id that a path segment stands for, percent signs, slashes and all."""
-    try:
-        return unquote_to_bytes(segment).decode()
-    except UnicodeDecodeError:
-        raise ValueError("expected an id in UTF-8, percent-encoded") from None
 
 
 def _flag(value: Any) -> Any:
@@ -41,7 +38,7 @@ def _flag(value: Any) -> Any:
 
 Id = Annotated[
     str,
-    AfterValidator(_decoded),
+    AfterValidator(id_of),
     Path(
         alias="id",
         description="One percent-encoded path segment; %2F is a slash in an id.",
@@ -60,6 +57,20 @@ Time = Annotated[
     str,
     WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}),
 ]
+
+
+def _sealed(expected: str) -> Callable[[str], str]:
+    def check(text: str) -> str:
+        if re.fullmatch(_SEALED, text) is None:
+            raise ValueError(f"expected {expected}, found {text[:60]!r}")
+        return text
+
+    return check
+
+
+_SEALED_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_SEALED}$"})
+Cursor = Annotated[str, AfterValidator(_sealed("the `next` of the page before")), _SEALED_SCHEMA]
+Token = Annotated[str, AfterValidator(_sealed("the `token` of the answer before")), _SEALED_SCHEMA]
 
 
 def _zone(name: str) -> str:
@@ -117,7 +128,7 @@ class Paging(Parameters):
     """Which page of an answer."""
 
     limit: int | None = Field(None, ge=1, le=LIMIT_MAX, description="At most so many.")
-    after: str | None = Field(None, description="The `next` of the page before.")
+    after: Cursor | None = Field(None, description="The `next` of the page before.")
 
 
 class Timed(Parameters):
@@ -224,7 +235,7 @@ class CoachParameters(ScheduleParameters):
 class ChangesParameters(Window, Waiting):
     """Of the changes of a schedule."""
 
-    since: str | None = Field(None, description="The `token` of the answer before.")
+    since: Token | None = Field(None, description="The `token` of the answer before.")
 
 
 class ConflictsParameters(Selection, Waiting):

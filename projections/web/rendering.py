@@ -9,13 +9,12 @@ from enum import Enum
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
-from urllib.parse import quote, unquote, urlencode
+from urllib.parse import quote, urlencode
 
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from domain.errors import UsageError
 from projections.queries.times import iso, local, zone_label
 from projections.rows import Side
 from projections.web.problems import RETRY_SECONDS
@@ -87,18 +86,6 @@ def _url(place: str, one_id: str, query: Mapping[str, str] | None) -> str:
 
 def _query(parameters: Mapping[str, str]) -> str:
     return f"?{urlencode(parameters)}" if parameters else ""
-
-
-def id_of(segment: str) -> str:
-    """The id that a segment of the path names, as it was sent.
-
-    Raises:
-        UsageError: it is not percent-encoded UTF-8.
-    """
-    try:
-        return unquote(segment, errors="strict")
-    except UnicodeDecodeError:
-        raise UsageError("expected an id as percent-encoded UTF-8") from None
 
 
 def shown(text: str) -> str:

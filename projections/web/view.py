@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any, Final
+
+from starlette.datastructures import QueryParams
 
 from domain.arguments import member
 from domain.envelope import Status
 from domain.errors import UsageError
 from projections.queries.times import iso, local, time_of, zone_named
+from projections.web.addresses import check_given_once
 from projections.web.week import monday_of, monday_shown
 
 ZONES: Final = (
@@ -100,12 +102,13 @@ class View:
         return local(moment, self.zone).replace(tzinfo=None).isoformat(timespec=precision)
 
 
-def view_of(query: Mapping[str, str]) -> View:
+def view_of(query: QueryParams) -> View:
     """The state that the query of an address gives; a field that was left empty is as one that is not there.
 
     Raises:
         UsageError: a zone, a time, a date or a status that makes no sense.
     """
+    check_given_once(query)
     given = {name: value for name, value in query.items() if value.strip()}
     tz = given.get("tz")
     zone = zone_named(tz)

@@ -147,9 +147,13 @@ def test_an_id_may_hold_anything_as_one_encoded_segment(sqlite_place: Place) -> 
     [
         ("talents/talent-1?from=soon", 400, "from: expected a time such as 2023-07-10, "),
         ("talents/talent-1?tz=Mars/Olympus", 400, "tz: expected a time zone such as Europe/Paris, found "),
-        ("talents/talent-1?from=2023-07-11&to=2023-07-10", 400, "FROM is after TO"),
-        ("talents/talent-1?after=sesame", 400, "the cursor does not belong to this question"),
-        ("talents/talent-1/changes?since=sesame", 400, "the token does not belong to this question"),
+        ("talents/talent-1?from=2023-07-11&to=2023-07-10", 409, "FROM is after TO"),
+        ("talents/talent-1?upcoming=true&past=true", 409, "no appointment is both upcoming and past"),
+        ("talents/talent-1?after=sesame", 400, "after: expected the `next` of the page before"),
+        ("talents?after=sesame-open-thyself", 409, "the cursor does not belong to this question"),
+        ("talents/talent-1/changes?since=sesame", 400, "since: expected the `token` of the answer before"),
+        ("talents/talent-1/changes?since=sesame-open-thyself", 409, "the token does not belong to this question"),
+        ("talents/talent-1?tz=UTC&tz=Europe/Paris", 400, "tz: expected once, found 2 times"),
         ("talents/talent-1?limit=0", 400, "limit: "),
         ("talents/talent-1?limit=ten", 400, "limit: "),
         ("talents/talent-1?status=PLANED", 400, "status: "),
@@ -158,7 +162,9 @@ def test_an_id_may_hold_anything_as_one_encoded_segment(sqlite_place: Place) -> 
         ("talents/talent-1?timeout=61", 400, "timeout: "),
         ("talents/talent-1?timeout=nan", 400, "timeout: "),
         ("talents/talent-1?at_least=7", 409, "at_least: nothing is stored at position 7; the last is 6"),
-        ("talents/%FF", 400, "id: expected an id in UTF-8, percent-encoded"),
+        ("talents/%FF", 400, "id: expected an id as percent-encoded UTF-8"),
+        ("talents/%zz", 400, "id: expected an id as percent-encoded UTF-8"),
+        ("talents/%", 400, "id: expected an id as percent-encoded UTF-8"),
         ("talents/%00", 400, "talent_id: expected an id that is not blank"),
         ("talents/%20", 400, "talent_id: expected an id that is not blank"),
         ("talents/" + "x" * 513, 400, "talent_id: expected an id that is not blank, of at most 512 bytes"),
@@ -173,6 +179,15 @@ def test_what_makes_no_sense_is_a_problem_that_says_what_was_expected(
     answer = reading_client.get(f"/api/{path}")
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/problem+json")
     assert (answer.json()["status"], answer.json()["detail"][: len(detail)]) == (status, detail)
+
+
+def test_the_cursor_and_the_token_of_another_question_are_409_for_each_makes_sense_elsewhere(
+    sqlite_client: httpx.Client,
+) -> None:
+    cursor = sqlite_client.get("/api/talents/talent-1?limit=1").json()["next"]
+    token = sqlite_client.get("/api/talents/talent-1/changes").json()["token"]
+    assert sqlite_client.get("/api/coaches/coach-1", params={"after": cursor}).status_code == 409
+    assert sqlite_client.get("/api/coaches/coach-1/changes", params={"since": token}).status_code == 409
 
 
 def test_an_answer_that_a_client_has_is_not_sent_again_until_something_moves(
