@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -218,6 +218,12 @@ def pytest_configure() -> None:
         raise pytest.UsageError("TEST_BROWSER=required, and there is no chromium in PATH")
     if AXE is not None and not Path(AXE).is_file():
         raise pytest.UsageError(f"TEST_AXE={AXE}, and there is no such file")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """One worker more than there are processors: a third of the time a test waits for another process."""
+    return (yield) + 1
 
 
 def pytest_report_header() -> list[str]:
