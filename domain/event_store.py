@@ -11,7 +11,7 @@ from os import PathLike
 from uuid import UUID
 
 from domain.arguments import identifier, positive_number, whole_number
-from domain.decision import Decision, decide, validated
+from domain.decision import decide, validated
 from domain.envelope import EVENT_ID_MAX, Envelope
 from domain.errors import EventNotFound, NotInstalled
 from domain.export import exported_lines
@@ -22,7 +22,7 @@ from domain.input.items import ITEM_BYTES_MAX, Item, Pause
 from domain.quarantine import Quarantine
 from domain.retrying import retry_batch
 from domain.storage import Database, recorder_of
-from domain.storage.base import OutboxCursor, QuarantinedItem, Recorder, StoredEnvelope
+from domain.storage.base import OutboxCursor, Outcomes, QuarantinedItem, Recorder, StoredEnvelope
 from domain.topics import TOPIC, envelope_of, has_envelope
 
 FileInput = str | PathLike[str] | BinaryFile | Input
@@ -195,6 +195,10 @@ class EventStore:
         """Returns the highest position; 0 when nothing is stored."""
         return self._checked().head()
 
+    def outcomes(self) -> Outcomes:
+        """Returns what became of every item that was read since the beginning, in appends that were committed."""
+        return self._checked().outcomes()
+
     def lines(self, *, start: Position = Position(1)) -> Iterator[bytes]:
         """Yields the envelopes from a position on, each as JSON on one line; lazily, in bounded memory.
 
@@ -225,22 +229,23 @@ class EventStore:
         The `position` of the report is 0. The tables must be there.
         """
         candidates, refused, ignored = validated(items)
-        decision = Decision([], 0, [])
-        if candidates or refused or cursor is not None:
+        outcomes = Outcomes()
+        if items or cursor is not None:
             with self._recorder.appending() as append:
                 stored = append.stored([envelope.event_id for envelope, _ in candidates])
                 decision = decide(candidates, stored)
                 append.insert(decision.new, TOPIC)
                 append.quarantine(refused + decision.conflicts)
+                outcomes = Outcomes(
+                    appended=len(decision.new),
+                    duplicates=decision.duplicates,
+                    ignored=ignored,
+                    quarantined=len(refused) + len(decision.conflicts),
+                )
+                append.count(outcomes)
                 if cursor is not None:
                     append.advance(cursor)
-        return AppendReport(
-            read=len(items),
-            appended=len(decision.new),
-            duplicates=decision.duplicates,
-            ignored=ignored,
-            quarantined=len(refused) + len(decision.conflicts),
-        )
+        return AppendReport(len(items), *outcomes)
 
     def _retry(self, items: Sequence[QuarantinedItem]) -> int:
         return retry_batch(self._recorder, items, topic=TOPIC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ from domain.envelope import Envelope
 from domain.identifiers import Position
 from domain.input.items import Item
 from domain.quarantine import is_too_large
-from domain.storage.base import QuarantinedItem, Recorder, Refused, StoredEnvelope
+from domain.storage.base import Outcomes, QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 
 def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: str) -> int:
@@ -24,6 +25,7 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: 
     if not changed:
         return 0  # nothing to write: do not take the lock
     accepted = 0
+    outcomes = Counter[str]()
     with recorder.appending() as append:
         stored = append.stored([envelope.event_id for _, candidates, _ in changed for envelope, _ in candidates])
         for item, candidates, refused in changed:
@@ -33,6 +35,8 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: 
             still = next(iter(refused + decision.conflicts), None)
             append.replace(item.number, still and replace(still, received_at=item.refused.received_at))
             accepted += still is None
+            outcomes.update(appended=len(decision.new), duplicates=decision.duplicates)
+        append.count(Outcomes(**outcomes))
     return accepted
 
 

@@ -169,6 +169,15 @@ class QuarantineCount(NamedTuple):
     oldest_at: datetime
 
 
+class Outcomes(NamedTuple):
+    """How many of the items that were read became what; a retry of a quarantined item counts again."""
+
+    appended: int = 0
+    duplicates: int = 0
+    ignored: int = 0
+    quarantined: int = 0
+
+
 class QuarantineTable(Protocol):
     """The refused items; an `AppendTransaction` adds and removes them."""
 
@@ -217,6 +226,9 @@ class AppendTransaction(Protocol):
 
     def advance(self, cursor: OutboxCursor) -> None:
         """Keeps how far an outbox was read, in the place of what was kept before."""
+
+    def count(self, outcomes: Outcomes) -> None:
+        """Adds to the counts of outcomes since the beginning."""
 
 
 class Recorder(Protocol):
@@ -269,6 +281,9 @@ class Recorder(Protocol):
 
     def envelopes_count(self) -> int:
         """The number of stored envelopes."""
+
+    def outcomes(self) -> Outcomes:
+        """What became of all items that were read since the beginning."""
 
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
         """The `last_id` of an outbox's cursor, or None when it was never read."""

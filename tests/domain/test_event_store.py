@@ -31,7 +31,7 @@ from domain.errors import AppointmentsError, StorageError, UsageError
 from domain.identifiers import EventId, Position
 from domain.input.batches import BATCH_ITEMS_MAX
 from domain.input.items import PAUSE, Pause
-from domain.storage.base import StoredEnvelope
+from domain.storage.base import Outcomes, StoredEnvelope
 from domain.topics import TOPIC
 from projections import Appointments
 from tests.conftest import Place
@@ -573,3 +573,21 @@ def test_psql_can_read_history(postgres_place: Place) -> None:
     question = f"SELECT convert_from(state, 'UTF8')::jsonb FROM {postgres_place.schema}.stored_events"
     with psycopg.connect(postgres_place.url) as connection:
         assert connection.execute(question).fetchall() == [(envelope(1, title="Séance 🙏"),)]
+
+
+def test_what_became_of_every_item_is_counted_for_good(place: Place) -> None:
+    events = place.events()
+    items = [as_json(envelope(1, id="a")), as_json(envelope(1, id="a")), b"5", b'{"eventName": "CoachHired"}']
+    events.append(items)
+    events.append([b'{"eventName": "CoachHired"}'])
+    events.append([as_json(envelope(1, id="a")), as_json(envelope(2, id="b"))])
+    assert place.events().outcomes() == Outcomes(appended=2, duplicates=2, ignored=2, quarantined=1)
+
+
+def test_a_batch_that_is_not_committed_is_not_counted(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = place.events()
+    events.install()
+    monkeypatch.setattr("domain.event_store.decide", None)
+    with pytest.raises(TypeError):
+        events.append([as_json(envelope(1))])
+    assert (events.outcomes(), events.count()) == (Outcomes(), 0)

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from domain.errors import VersionMismatch
+from domain.storage.base import Outcomes
 from projections import Schedules
 from projections.queries.changes import Change
 from projections.queries.history import History, RevisionChange
@@ -138,6 +139,14 @@ def test_what_version_1_stored_has_no_time_of_arrival_and_what_comes_after_has_o
         [stored] = old_place.events().stream("appointment-1" if event_id == 9_000_000 else "a")
         assert stored.arrived_at is not None
         assert abs((datetime.now(UTC) - stored.arrived_at).total_seconds()) < 60
+
+
+def test_what_version_1_stored_counts_as_appended(old_place: Place, ask: Ask) -> None:
+    assert ask("init")[0] == 0
+    assert old_place.events().outcomes() == Outcomes(appended=7)
+    old_place.events().append([as_json(envelope(9_000_000)), b"5"])
+    assert ask("init")[0] == 0
+    assert old_place.events().outcomes() == Outcomes(appended=8, quarantined=1)
 
 
 def test_tables_that_were_brought_up_keep_calendar_links(old_place: Place, ask: Ask) -> None:

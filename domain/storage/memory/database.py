@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from domain.errors import StorageError
 from domain.identifiers import EventId, Position
-from domain.storage.base import Database
+from domain.storage.base import Database, Outcomes
 from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
 
 
@@ -32,6 +32,7 @@ class MemoryContents:
         self.arrivals: dict[EventId, datetime] = {}
         self.quarantine: dict[int, Any] = {}
         self.quarantine_number = 0
+        self.outcomes = Outcomes()
         self.outboxes: dict[tuple[str, str], int] = {}
         self.read_models: Any = None
 

@@ -18,6 +18,7 @@ from domain.storage.base import (
     READ_BYTES_MAX,
     AppendTransaction,
     OutboxCursor,
+    Outcomes,
     QuarantineCount,
     QuarantinedItem,
     QuarantineFilter,
@@ -114,6 +115,10 @@ class MemoryRecorder(Recorder):
         return sum(event_id > 0 for event_id in self._database.contents.positions)
 
     @override
+    def outcomes(self) -> Outcomes:
+        return self._database.contents.outcomes
+
+    @override
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
         return self._database.contents.outboxes.get((source, query_sha256))
 
@@ -164,6 +169,7 @@ class _MemoryAppend(AppendTransaction):
         self._refused: list[Refused] = []
         self._replacements: list[tuple[int, Refused | None]] = []
         self._cursors: list[OutboxCursor] = []
+        self._outcomes: list[Outcomes] = []
 
     @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
@@ -216,6 +222,10 @@ class _MemoryAppend(AppendTransaction):
     def advance(self, cursor: OutboxCursor) -> None:
         self._cursors.append(cursor)
 
+    @override
+    def count(self, outcomes: Outcomes) -> None:
+        self._outcomes.append(outcomes)
+
     def commit(self) -> None:
         for one in self._rewritten:
             self._rewrite(one)
@@ -234,6 +244,7 @@ class _MemoryAppend(AppendTransaction):
             self._keep(refused, number=self._contents.quarantine_number, count=1)
         for source, query_sha256, last_id in self._cursors:
             self._contents.outboxes[source, query_sha256] = last_id
+        self._contents.outcomes = Outcomes(*map(sum, zip(self._contents.outcomes, *self._outcomes, strict=True)))
 
     def _rewrite(self, one: Rewritten) -> None:
         stored_events = self._contents.events._stored_events  # noqa: SLF001 - the library changes no stored event

@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.base import AppendTransaction, OutboxCursor, Refused, Rewritten, StoredEnvelope
+from domain.storage.base import AppendTransaction, OutboxCursor, Outcomes, Refused, Rewritten, StoredEnvelope
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
 from domain.storage.postgres.quarantine import PostgresQuarantine
 
@@ -57,6 +57,16 @@ _ADVANCE: Final = """
     ON CONFLICT (source, query_sha256) DO UPDATE SET
         last_id = excluded.last_id,
         pulled_at = excluded.pulled_at
+"""
+
+
+_COUNT: Final = """
+    UPDATE {schema}.outcome
+    SET
+        appended = appended + %(appended)s,
+        duplicates = duplicates + %(duplicates)s,
+        ignored = ignored + %(ignored)s,
+        quarantined = quarantined + %(quarantined)s
 """
 
 
@@ -127,6 +137,10 @@ class PostgresAppend(AppendTransaction):
     @override
     def advance(self, cursor: OutboxCursor) -> None:
         self._cursor.execute(self._database.statement(_ADVANCE), cursor._asdict())
+
+    @override
+    def count(self, outcomes: Outcomes) -> None:
+        self._cursor.execute(self._database.statement(_COUNT), outcomes._asdict())
 
     def _fetch(self, template: str, parameters: dict[str, Any]) -> list[Row]:
         return self._cursor.execute(self._database.statement(template), parameters).fetchall()

@@ -62,3 +62,17 @@ CREATE TABLE IF NOT EXISTS {schema}.outbox (
     pulled_at timestamptz NOT NULL,
     PRIMARY KEY (source, query_sha256)
 );
+
+-- One row: what became of every item that was read, since the beginning. Version 1 did not count: what it stored is
+-- counted as appended.
+CREATE TABLE IF NOT EXISTS {schema}.outcome (
+    singleton bigint PRIMARY KEY CHECK (singleton = 1),
+    appended bigint NOT NULL,
+    duplicates bigint NOT NULL,
+    ignored bigint NOT NULL,
+    quarantined bigint NOT NULL
+);
+
+INSERT INTO {schema}.outcome (singleton, appended, duplicates, ignored, quarantined)
+VALUES (1, 0, 0, 0, 0)
+ON CONFLICT DO NOTHING;

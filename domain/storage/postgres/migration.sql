@@ -5,3 +5,5 @@ ALTER TABLE {schema}.stored_events ADD COLUMN IF NOT EXISTS arrived_at timestamp
 
 ALTER TABLE {schema}.stored_events
     ALTER COLUMN arrived_at SET DEFAULT date_trunc('milliseconds', statement_timestamp());
+
+UPDATE {schema}.outcome SET appended = (SELECT COUNT(*) FROM {schema}.stored_events) WHERE appended = 0;

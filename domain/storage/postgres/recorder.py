@@ -18,6 +18,7 @@ from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
+    Outcomes,
     Recorder,
     StoredEnvelope,
     arrival_of,
@@ -156,6 +157,11 @@ class PostgresRecorder(Recorder):
     def envelopes_count(self) -> int:
         [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events WHERE originator_version > 0")
         return int(count)
+
+    @override
+    def outcomes(self) -> Outcomes:
+        [row] = self._fetch("SELECT appended, duplicates, ignored, quarantined FROM {schema}.outcome")
+        return Outcomes(*row)
 
     @override
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:

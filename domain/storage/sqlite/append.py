@@ -11,7 +11,15 @@ from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.base import AppendTransaction, OutboxCursor, Refused, Rewritten, StoredEnvelope, arrival_now
+from domain.storage.base import (
+    AppendTransaction,
+    OutboxCursor,
+    Outcomes,
+    Refused,
+    Rewritten,
+    StoredEnvelope,
+    arrival_now,
+)
 from domain.storage.sqlite import quarantine
 
 
@@ -100,6 +108,20 @@ class SQLiteAppend(AppendTransaction):
                 pulled_at = excluded.pulled_at
             """,
             cursor._asdict(),
+        )
+
+    @override
+    def count(self, outcomes: Outcomes) -> None:
+        self._cursor.execute(
+            """
+            UPDATE outcome
+            SET
+                appended = appended + :appended,
+                duplicates = duplicates + :duplicates,
+                ignored = ignored + :ignored,
+                quarantined = quarantined + :quarantined
+            """,
+            outcomes._asdict(),
         )
 
     def _insert(self, events: Sequence[tuple[str, int, str, bytes]]) -> None:

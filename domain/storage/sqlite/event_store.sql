@@ -51,3 +51,17 @@ CREATE TABLE IF NOT EXISTS outbox (
     pulled_at TEXT NOT NULL,
     PRIMARY KEY (source, query_sha256)
 );
+
+-- One row: what became of every item that was read, since the beginning. Version 1 did not count: what it stored is
+-- counted as appended.
+CREATE TABLE IF NOT EXISTS outcome (
+    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    appended INTEGER NOT NULL,
+    duplicates INTEGER NOT NULL,
+    ignored INTEGER NOT NULL,
+    quarantined INTEGER NOT NULL
+);
+
+INSERT INTO outcome (singleton, appended, duplicates, ignored, quarantined)
+VALUES (1, 0, 0, 0, 0)
+ON CONFLICT DO NOTHING;

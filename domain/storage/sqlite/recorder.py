@@ -16,6 +16,7 @@ from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
+    Outcomes,
     Recorder,
     StoredEnvelope,
     arrival_of,
@@ -41,6 +42,7 @@ _BRING_OVER_SQL: Final = """
     FROM stored_events_1
     ORDER BY rowid;
     DROP TABLE stored_events_1;
+    UPDATE outcome SET appended = (SELECT COUNT(*) FROM stored_events);
 """
 
 
@@ -166,6 +168,12 @@ class SQLiteRecorder(Recorder):
             )
             [count] = cursor.fetchone()
         return int(count)
+
+    @override
+    def outcomes(self) -> Outcomes:
+        with self._database.reading() as cursor:
+            cursor.execute("SELECT appended, duplicates, ignored, quarantined FROM outcome")
+            return Outcomes(*cursor.fetchone())
 
     @override
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
