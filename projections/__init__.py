@@ -23,10 +23,11 @@ from projections.queries.figures import Figures
 from projections.queries.history import FieldChange, History, RevisionChange
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule
 from projections.queries.schedules import Schedules
+from projections.rebuilding.differences import Difference
 from projections.rebuilding.old_generations import DroppedGenerations
 from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
-from projections.rebuilding.verification import Difference, Verification
+from projections.rebuilding.verification import Verification
 from projections.rows import Side
 from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState, OwnerCounts, Stamp
 

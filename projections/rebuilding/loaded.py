@@ -8,7 +8,8 @@ from functools import reduce
 from typing import Final
 
 from domain.identifiers import Generation, Position
-from projections.rebuilding.verification import DIFFERENCES_MAX, Difference, check_streams
+from projections.rebuilding.differences import DIFFERENCES_MAX, Difference
+from projections.rebuilding.verification import check_streams
 from projections.rebuilding.workers import Workers
 from projections.stores.generations import TABLES, Generations, Partition, Portion
 from projections.stores.tally import EMPTY_TALLY, NOTHING, Sum, Tally, TextsRead

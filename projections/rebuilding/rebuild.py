@@ -19,10 +19,11 @@ from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
 from projections.projector import Projector, check_not_newer, fold_streams, project
+from projections.rebuilding.differences import Difference
 from projections.rebuilding.loaded import changed_partitions, check_projected, loaded_differences
 from projections.rebuilding.old_generations import drop_superseded
 from projections.rebuilding.progress import Progress, Watch
-from projections.rebuilding.verification import Difference, check
+from projections.rebuilding.verification import check
 from projections.rebuilding.workers import Workers, check_executor
 from projections.stores import generations_of, store_of
 from projections.stores.base import Catalogue, GenerationInfo, GenerationState

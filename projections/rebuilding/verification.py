@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
-from dataclasses import dataclass
 from itertools import groupby, islice
 from random import Random
-from typing import Any, Final, NamedTuple
-
-import msgspec
+from typing import Final, NamedTuple
 
 from domain.arguments import optional, whole_number
 from domain.errors import UsageError
@@ -19,42 +16,15 @@ from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
 from projections.projector import check_fold_version, fold_streams
+from projections.rebuilding.differences import DIFFERENCES_MAX, AnyRow, Difference, differences_of, rows_too_many
 from projections.rebuilding.workers import Workers, check_executor
-from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
+from projections.rows import Side
 from projections.stores import generations_of, store_of
 from projections.stores.generations import Generations, Partition, Snapshot, partitions_up_to
-
-DIFFERENCES_MAX: Final = 1000
-"""A verification stops after so many: the generation is beyond doubt wrong, and memory is bounded."""
 
 _PORTION_APPOINTMENTS: Final = 500
 _POSITIONS_MIN: Final = 100
 """A sample asks for so many positions at once, also where fewer appointments are missing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that a generation says otherwise than history.
-
-    Attributes:
-        table: `appointment`, `talent_schedule`, `coach_schedule` or `generation`.
-        owner_id: the talent or coach in whose schedule the row is, or None.
-        field: the column or the field in its body; `row` when a whole row is missing or too many.
-        expected: what history says, None for nothing.
-        found: what the generation says, None for nothing.
-    """
-
-    table: str
-    appointment_id: str | None
-    owner_id: str | None
-    field: str
-    expected: Any
-    found: Any
-
-    def __str__(self) -> str:
-        of = f" of {self.owner_id!r}" if self.owner_id else ""
-        where = f"{self.table} {self.appointment_id!r}{of}"
-        return f"{where}: {self.field}: expected {self.expected!r}, found {self.found!r}"
 
 
 class Verification(NamedTuple):
@@ -179,7 +149,7 @@ def check_streams(snapshot: Snapshot, envelopes: Iterator[StoredEnvelope]) -> It
         expected, _ = fold_streams(iter(portion))
         found = snapshot.rows(expected)
         sizes = len(found.appointments), len(found.talents), len(found.coaches)
-        yield Part(len(expected.appointments), sizes, list(_differences(expected, found)))
+        yield Part(len(expected.appointments), sizes, list(differences_of(expected, found)))
 
 
 def _sampled(snapshot: Snapshot, sample: int) -> Iterator[StoredEnvelope]:
@@ -223,79 +193,14 @@ def _position_differences(snapshot: Snapshot) -> list[Difference]:
     return [Difference("generation", None, None, "position", f"at most {snapshot.head}", snapshot.position)]
 
 
-_Row = AppointmentRow | ScheduleRow
-
-
-def _differences(expected: Rows, found: Rows) -> Iterator[Difference]:
-    yield from _table_differences("appointment", expected.appointments, found.appointments)
-    for side in Side:
-        yield from _table_differences(f"{side}_schedule", expected.of(side), found.of(side))
-
-
-def _table_differences(table: str, expected: Iterable[_Row], found: Iterable[_Row]) -> Iterator[Difference]:
-    found_by_key = {_key(row): row for row in found}
-    for row in expected:
-        other = found_by_key.get(_key(row))
-        if other is None:
-            yield _difference(table, row, "row", "a row", None)
-        elif row != other:
-            yield from _field_differences(table, row, other)
-
-
-def _field_differences(table: str, expected: _Row, found: _Row) -> Iterator[Difference]:
-    for name in type(expected)._fields:
-        before, after = getattr(expected, name), getattr(found, name)
-        if before == after:
-            continue
-        if name == "body" and before is not None and after is not None:
-            yield from _body_differences(table, expected, before, after)
-        else:
-            yield _difference(table, expected, name, before, after)
-
-
-def _body_differences(table: str, row: _Row, expected: str, found: str) -> Iterator[Difference]:
-    try:
-        after = msgspec.json.decode(found, type=dict[str, Any])
-    except msgspec.MsgspecError:
-        yield _difference(table, row, "body", expected, found)
-        return
-    after = _fields(after)
-    before = _fields(msgspec.json.decode(expected, type=dict[str, Any]))
-    differing = [name for name in before | after if before.get(name) != after.get(name)]
-    for name in differing or ["body"]:
-        yield _difference(table, row, name, before.get(name, expected), after.get(name, found))
-
-
-def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of a document and of the documents in it, under names like `snapshot.title`."""
-    fields: dict[str, Any] = {}
-    for name, value in document.items():
-        fields |= _fields(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
-    return fields
-
-
 def _extra_rows(snapshot: Snapshot) -> Iterator[Difference]:
     """The rows that nothing in history asks for; not those of appointments that are going to be folded anew."""
     marked = snapshot.marked_later()
     for rows in snapshot.everything():
-        every: list[_Row] = [*rows.appointments, *rows.talents, *rows.coaches]
+        every: list[AnyRow] = [*rows.appointments, *rows.talents, *rows.coaches]
         ids = sorted({row.appointment_id for row in every} - marked)
         expected, _ = fold_streams(snapshot.streams_of(ids))
         present = {"appointment": rows.appointments} | {f"{side}_schedule": rows.of(side) for side in Side}
         wanted = {"appointment": expected.appointments} | {f"{side}_schedule": expected.of(side) for side in Side}
         for table, found in present.items():
-            yield from _extra(table, (row for row in found if row.appointment_id not in marked), wanted[table])
-
-
-def _extra(table: str, present: Iterable[_Row], wanted: Iterable[_Row]) -> Iterator[Difference]:
-    keys = {_key(row) for row in wanted}
-    return (_difference(table, row, "row", None, "a row") for row in present if _key(row) not in keys)
-
-
-def _key(row: _Row) -> tuple[str, str]:
-    return row.appointment_id, row.owner_id if isinstance(row, ScheduleRow) else ""
-
-
-def _difference(table: str, row: _Row, field: str, expected: object, found: object) -> Difference:
-    owner_id = row.owner_id if isinstance(row, ScheduleRow) else None
-    return Difference(table, row.appointment_id, owner_id, field, expected, found)
+            yield from rows_too_many(table, (row for row in found if row.appointment_id not in marked), wanted[table])

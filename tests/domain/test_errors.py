@@ -30,7 +30,7 @@ from domain.storage.base import TABLES_VERSION, check_tables_version
 from domain.topics import envelope_of
 from projections import Appointments, DifferencesFound
 from projections.cli.exits import PartlyDone
-from projections.rebuilding.verification import Difference
+from projections.rebuilding.differences import Difference
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 

@@ -12,7 +12,7 @@ from domain.identifiers import Position
 from domain.storage.base import StoredEnvelope
 from projections import DifferencesFound, Progress
 from projections.projector import fold_streams
-from projections.rebuilding import verification
+from projections.rebuilding.differences import Difference
 from projections.stores.generations import TABLES
 from projections.stores.tally import Sum, sum_of_bytes, sum_of_values
 from tests.conftest import Place
@@ -68,7 +68,7 @@ def once_at(phase: str, damage: Callable[[], object]) -> Callable[[Progress], No
     return watch
 
 
-def check_found(place: Place, damage: Callable[[], object]) -> list[verification.Difference]:
+def check_found(place: Place, damage: Callable[[], object]) -> list[Difference]:
     """Damage to a loaded generation is found, the old one serves on, and the next rebuild is right."""
     rows = held(place)
     with pytest.raises(DifferencesFound) as caught:
@@ -95,13 +95,13 @@ def test_a_changed_column_of_an_appointment_is_found(history: Place, column: str
 @pytest.mark.parametrize("at", ROWS)
 def test_a_lost_row_is_found(history: Place, at: At) -> None:
     found = check_found(history, lambda: remove(history, at, generation=2))
-    assert found == [verification.Difference(*at, "row", "a row", None)]
+    assert found == [Difference(*at, "row", "a row", None)]
 
 
 @pytest.mark.parametrize("at", STRANGERS)
 def test_a_foreign_row_is_found(history: Place, at: At) -> None:
     found = check_found(history, lambda: put(history, at, generation=2))
-    assert found == [verification.Difference(*at, "row", None, "a row")]
+    assert found == [Difference(*at, "row", None, "a row")]
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -11,7 +11,7 @@ from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Dask, Db, Json, Schema
 from projections.cli.terminal import console, plain_table, print_json, progress_bars, show, text
 from projections.rebuilding.dask import executor_at
-from projections.rebuilding.verification import Difference
+from projections.rebuilding.differences import Difference
 
 
 def verify(
