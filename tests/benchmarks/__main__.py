@@ -4,6 +4,7 @@
     python -m tests.benchmarks feeding --events 100000
     python -m tests.benchmarks asking --sizes 10000,1000000
     python -m tests.benchmarks rebuilding --events 1000000
+    python -m tests.benchmarks serving                  the HTTP service
     python -m tests.benchmarks cpu --backends sqlite    what it costs a processor, beside json.loads
     python -m tests.benchmarks rebuild-memory --sizes 1000000,5000000
 
@@ -27,6 +28,7 @@ from tests.benchmarks.feeding import feeding
 from tests.benchmarks.figures import Benchmark, Figure
 from tests.benchmarks.memory import memory, rebuild_memory
 from tests.benchmarks.rebuilding import rebuilding
+from tests.benchmarks.serving import serving
 from tests.support.postgres_server import postgres_server
 
 PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
@@ -36,6 +38,7 @@ PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
     "cpu": cpu,
     "memory": memory,
     "rebuild-memory": rebuild_memory,
+    "serving": serving,
 }
 USUAL_PARTS = ("feeding", "asking", "memory")
 # A busy server writes its log ahead in large files; the default of 1 GB makes it stop for checkpoints.

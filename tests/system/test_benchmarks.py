@@ -12,6 +12,7 @@ SHORT = ("--events", "300", "--sizes", "200", "--runs", "1")
     [
         ("feeding", "sqlite", {"append"}),
         ("asking", "sqlite", {"schedule of 50, 200 envelopes, median"}),
+        ("serving", "sqlite", {"intake in requests of 100"}),
         ("rebuilding", "postgresql", {"rebuild"}),
         ("cpu", "sqlite", {"contract, of json.loads", "history to rows, of json.loads"}),
     ],
