@@ -1,4 +1,7 @@
-"""Counts and order-free digests: whether two readings of many rows, in whatever order, saw the same ones."""
+"""Counts and digests of rows and envelopes, to compare what a rebuild wrote with what is stored.
+
+A digest is a sum over all rows, so it is the same in whatever order they are read.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,18 @@ _TOTAL_MAX: Final = 2**63 - 1
 
 
 class Sum(NamedTuple):
-    """How many there are of something, and a total of them all, cut to 63 bits."""
+    """A count of rows or envelopes, and the sum of their digests or ids, of which 63 bits are kept."""
 
     size: int
     total: int
 
     @staticmethod
     def of(size: int, total: int) -> Sum:
-        """The same with any total."""
+        """Returns a sum whose total may be of any size: its lowest 63 bits are kept."""
         return Sum(size, total & _TOTAL_MAX)
 
     def plus(self, other: Sum) -> Sum:
-        """Both together."""
+        """Returns the sum of both."""
         return Sum.of(self.size + other.size, self.total + other.total)
 
 
@@ -33,14 +36,14 @@ NOTHING: Final = Sum(0, 0)
 
 
 class Tally(NamedTuple):
-    """What loading a partition read and wrote.
+    """What was read and written when a partition was loaded, as counts and digests.
 
     Attributes:
-        envelopes: the envelopes that were folded; the total is of their ids.
-        texts: a digest of the envelopes as they were stored then.
-        appointments: the rows written to the table of appointments; the total is of their digests.
-        talents: the same of the talents' schedules.
-        coaches: the same of the coaches' schedules.
+        envelopes: the envelopes that were folded; the total is the sum of their ids.
+        texts: the same envelopes; the total is a digest of their stored bytes.
+        appointments: the rows written to the table of appointments; the total is a digest of them.
+        talents: the same for the talents' schedules.
+        coaches: the same for the coaches' schedules.
     """
 
     envelopes: Sum
@@ -55,16 +58,16 @@ class Tally(NamedTuple):
         return self.appointments, self.talents, self.coaches
 
     def plus(self, other: Tally) -> Tally:
-        """Both together."""
+        """Returns the counts and digests of both together."""
         return Tally(*(mine.plus(its) for mine, its in zip(self, other, strict=True)))
 
     def to_json(self) -> str:
-        """The text that a catalogue keeps."""
+        """Returns it as JSON, as the catalogue stores it."""
         return msgspec.json.encode(self).decode()
 
     @staticmethod
     def from_json(text: str) -> Tally:
-        """The tally of such a text."""
+        """Reads what `to_json` wrote."""
         return msgspec.json.decode(text, type=Tally)
 
 
@@ -72,22 +75,22 @@ EMPTY_TALLY: Final = Tally(NOTHING, NOTHING, NOTHING, NOTHING, NOTHING)
 
 
 def sum_of_bytes(rows: Iterable[bytes | bytearray | memoryview]) -> Sum:
-    """The sum of rows that are encoded already."""
+    """Counts rows that are already encoded, and makes their digest."""
     count = total = 0
     for row in rows:
         count += 1
         checksum = crc32(row)
-        total += checksum * checksum  # squared, so that what two rows exchange is found too
+        total += checksum * checksum  # squared, since two rows that swap bits may keep the sum of their checksums
     return Sum.of(count, total)
 
 
 def sum_of_values(rows: Iterable[tuple[object, ...]]) -> Sum:
-    """The sum of rows of values."""
+    """Counts rows of values, and makes their digest."""
     return sum_of_bytes(map(msgspec.msgpack.encode, rows))
 
 
 class TextsRead:
-    """Passes stored envelopes on and sums them up; `sum` is complete at the end."""
+    """Iterates over stored envelopes; afterwards, `sum` holds their count and the digest of their bytes."""
 
     def __init__(self, envelopes: Iterable[StoredEnvelope]) -> None:
         self._envelopes = envelopes

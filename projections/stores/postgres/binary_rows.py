@@ -1,4 +1,4 @@
-"""Rows in PostgreSQL's binary COPY format: what is sent when they are loaded, and comes when they are read back.
+"""Rows as bytes in PostgreSQL's binary COPY format, which loading sends and reading back receives.
 
 https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"
 """
@@ -25,13 +25,13 @@ _FALSE: Final = b"\x00\x00\x00\x01\x00"
 
 
 def appointment_bytes(row: AppointmentRow) -> bytes:
-    """One row of the table of appointments."""
+    """Encodes one row of the table of appointments."""
     appointment_id, position, body = row
     return _THREE + _text(appointment_id) + _int8(8, position) + _text(body)
 
 
 def schedule_bytes(row: ScheduleRow) -> bytes:
-    """One row of the talents' or the coaches' schedules."""
+    """Encodes one row of the talents' or the coaches' schedules."""
     (
         owner_id,
         appointment_id,
@@ -71,7 +71,7 @@ def _text(value: str | None) -> bytes:
 
 
 def rows_in(messages: Iterable[bytes | bytearray | memoryview]) -> Iterator[bytes | bytearray | memoryview]:
-    """Yields the rows of a COPY from the server, which sends each in a message, the first behind the header."""
+    """Yields the rows of a COPY TO: the server sends one in each message, the first of them after the header."""
     left = iter(messages)
     first = bytes(next(left, HEADER))[len(HEADER) :]
     for message in chain([first], left):

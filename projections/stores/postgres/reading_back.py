@@ -1,4 +1,4 @@
-"""What a generation on PostgreSQL holds, and what was loaded into it, as counts and digests."""
+"""Loading a rebuild's rows into PostgreSQL, and reading them back, both with counts and digests to compare."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ _READ_SCHEDULE: Final = """
 def load_rows(
     database: PostgresDatabase, cursor: Cursor[Row], generation: Generation, number: int, folded: Folded
 ) -> None:
-    """Loads the rows of a partition and notes its tally."""
+    """Loads the rows of a partition, and stores their counts and digests in the catalogue."""
     appointments = list(map(appointment_bytes, folded.rows.appointments))
     _copy(cursor, database.statement(_COPY_APPOINTMENTS, generation=generation), appointments)
     sums = [sum_of_bytes(appointments)]
@@ -96,20 +96,20 @@ def _copy(cursor: Cursor[Row], statement: bytes, rows: Iterable[bytes]) -> None:
 
 
 def tallies(database: PostgresDatabase, generation: Generation) -> list[tuple[Partition, Tally]]:
-    """The partitions that are loaded, each with its tally."""
+    """Returns the loaded partitions, each with its counts and digests."""
     rows = database.fetch(database.statement(_TALLIES), {"generation": generation})
     return [(Partition(*partition), Tally.from_json(tally)) for *partition, tally in rows]
 
 
 def envelopes(database: PostgresDatabase, upto: Position) -> Sum:
-    """The envelopes that are stored up to a position, with the total of their ids."""
+    """Counts the envelopes up to a position, and adds up their ids."""
     with database.snapshot() as cursor:  # reads all of history: a question's time would not do
         [[count, total]] = cursor.execute(database.statement(_ENVELOPES), {"upto": upto}).fetchall()
         return Sum.of(count, int(total))
 
 
 def portions(database: PostgresDatabase, generation: Generation) -> list[Portion]:
-    """Portions of 16 MB; a place is a block of the table."""
+    """Divides the tables into portions of 16 MB, to be read in parallel; they begin and end at a block."""
     found = []
     for table in TABLES:
         name = sql.Identifier(database.schema, f"{table}_{generation}").as_string(None)
@@ -119,7 +119,7 @@ def portions(database: PostgresDatabase, generation: Generation) -> list[Portion
 
 
 def read_back(database: PostgresDatabase, generation: Generation, portion: Portion) -> Sum:
-    """The sum of the rows of a portion, as the server sends them for a COPY."""
+    """Reads a portion with COPY, counts its rows and makes their digest."""
     names: dict[str, Any] = {"generation": generation}
     template = _READ_APPOINTMENTS
     if portion.table != TABLES[0]:
