@@ -12,6 +12,7 @@ from domain.identifiers import Position
 from domain.storage.base import StoredEnvelope
 from projections import DifferencesFound, Progress
 from projections.projector import fold_streams
+from projections.rebuilding import verification
 from projections.rebuilding.differences import Difference
 from projections.stores.generations import TABLES
 from projections.stores.tally import Sum, sum_of_bytes, sum_of_values
