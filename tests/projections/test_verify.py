@@ -222,7 +222,7 @@ class _Damaging:
         self._place = place
         self._damage = damage
 
-    def show(self, phase: str, done: int, total: int | None, *, workers: int = 0) -> None:
+    def show(self, phase: str, done: int, total: int | None, **_: int) -> None:
         if (phase, done) == ("index", total):
             self._damage()
 
