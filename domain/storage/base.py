@@ -7,32 +7,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from threading import Event
-from typing import Any, Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from domain.envelope import Envelope, RefusalCode
-from domain.errors import VersionMismatch
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.location import BackendName, Location
 
-TABLES_VERSION: Final = 2
-"""The version of the tables of the event store and of the read models' catalogue; each keeps it in a row.
-
-1 had no `event_store`, so no epoch, and did not say when an envelope arrived.
-"""
-
 READ_BYTES_MAX = 64 * 1024 * 1024
 """The most bytes of text that one read returns, unless its first envelope alone has more."""
-
-
-def check_tables_version(found: int) -> None:
-    """Raises `VersionMismatch` when the tables were made by another version of this product."""
-    if found != TABLES_VERSION:
-        raise VersionMismatch(
-            f"the tables are of version {found} and this code knows version {TABLES_VERSION}"
-            + (": upgrade this code" if found > TABLES_VERSION else "; run: appointments init"),
-            expected=TABLES_VERSION,
-            found=found,
-        )
 
 
 def arrival_now() -> datetime:
@@ -280,7 +262,10 @@ class Recorder(Protocol):
         """
 
     def envelopes_count(self) -> int:
-        """The number of stored envelopes."""
+        """The number of stored envelopes, with those that are set aside."""
+
+    def set_aside_count(self) -> int:
+        """The number of events that are set aside."""
 
     def outcomes(self) -> Outcomes:
         """What became of all items that were read since the beginning."""

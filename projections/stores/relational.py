@@ -10,7 +10,8 @@ from typing_extensions import override
 
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage.base import StoredEnvelope, check_tables_version, with_arrivals
+from domain.storage.base import StoredEnvelope, with_arrivals
+from domain.storage.tables_version import check_tables_version
 from projections.rows import ScheduleRow, Side
 from projections.stores.base import UNDATED_SORT_KEY, OwnerCounts, ScheduleChange, ScheduleQuery, Stamp, Store
 

@@ -26,7 +26,7 @@ from domain import (
     StoredEnvelope,
 )
 from domain.errors import AppointmentsError, NotInstalled, ReadModelBehind, VersionMismatch
-from domain.storage.base import TABLES_VERSION, check_tables_version
+from domain.storage.tables_version import TABLES_VERSION, check_tables_version
 from domain.topics import envelope_of
 from projections import Appointments, DifferencesFound
 from projections.cli.exits import PartlyDone

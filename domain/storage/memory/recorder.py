@@ -119,6 +119,13 @@ class MemoryRecorder(Recorder):
         return self._database.contents.outcomes
 
     @override
+    def set_aside_count(self) -> int:
+        contents = self._database.contents
+        with contents.lock:
+            events = contents.events.select_notifications(1, len(contents.positions) + 1)
+            return sum(one.topic == "VCSessionScheduledEvent.v1.set-aside" for one in events)
+
+    @override
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
         return self._database.contents.outboxes.get((source, query_sha256))
 

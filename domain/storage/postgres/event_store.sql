@@ -26,6 +26,10 @@ CREATE UNIQUE INDEX IF NOT EXISTS stored_events_notification_id_idx
 CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id
     ON {schema}.stored_events (originator_version);
 
+-- The few events that are no envelope as received, by what they are: markers, what is set aside, what is masked.
+CREATE INDEX IF NOT EXISTS stored_events_topic
+    ON {schema}.stored_events (topic) WHERE topic <> 'VCSessionScheduledEvent.v1';
+
 -- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
 -- store and again after a restore; a change token of another epoch is refused.
 CREATE TABLE IF NOT EXISTS {schema}.event_store (

@@ -22,12 +22,12 @@ from domain.storage.base import (
     Recorder,
     StoredEnvelope,
     arrival_of,
-    check_tables_version,
     with_arrivals,
 )
 from domain.storage.postgres.append import STORED, PostgresAppend, lock_and_notify
 from domain.storage.postgres.database import PostgresDatabase, Row
 from domain.storage.postgres.quarantine import PostgresQuarantine
+from domain.storage.tables_version import check_tables_version
 
 _FOLDER: Final = resources.files("domain.storage.postgres")
 EVENT_STORE_SQL: Final = (_FOLDER / "event_store.sql").read_text("utf-8")
@@ -61,6 +61,17 @@ _TABLES_VERSION: Final = "SELECT tables_version FROM {schema}.event_store WHERE 
 _EPOCH: Final = "SELECT epoch FROM {schema}.event_store"
 _RENEW_EPOCH: Final = "UPDATE {schema}.event_store SET epoch = gen_random_uuid()::text"
 _HEAD: Final = "SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events"
+
+_COUNT: Final = """
+    SELECT
+        COUNT(*)
+        - (SELECT COUNT(*) FROM {schema}.stored_events WHERE topic = 'VCSessionScheduledEvent.v1.marker')
+    FROM {schema}.stored_events
+"""
+
+_SET_ASIDE: Final = """
+    SELECT COUNT(*) FROM {schema}.stored_events WHERE topic = 'VCSessionScheduledEvent.v1.set-aside'
+"""
 
 _ARRIVAL_AFTER: Final = """
     SELECT arrived_at
@@ -155,7 +166,7 @@ class PostgresRecorder(Recorder):
 
     @override
     def envelopes_count(self) -> int:
-        [[count]] = self._fetch("SELECT COUNT(*) FROM {schema}.stored_events WHERE originator_version > 0")
+        [[count]] = self._fetch(_COUNT)
         return int(count)
 
     @override
@@ -167,6 +178,11 @@ class PostgresRecorder(Recorder):
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
         rows = self._fetch(_OUTBOX_READ_UPTO, {"source": source, "query_sha256": query_sha256})
         return int(rows[0][0]) if rows else None
+
+    @override
+    def set_aside_count(self) -> int:
+        [[count]] = self._fetch(_SET_ASIDE)
+        return int(count)
 
     def _tables_version(self) -> int | None:
         try:

@@ -15,6 +15,9 @@ CREATE TABLE IF NOT EXISTS stored_events (
 -- An envelope id is unique in the whole store, not only in its stream.
 CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id ON stored_events (originator_version);
 
+-- The few events that are no envelope as received, by what they are: markers, what is set aside, what is masked.
+CREATE INDEX IF NOT EXISTS stored_events_topic ON stored_events (topic) WHERE topic <> 'VCSessionScheduledEvent.v1';
+
 -- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
 -- store and again after a restore; a change token of another epoch is refused.
 CREATE TABLE IF NOT EXISTS event_store (

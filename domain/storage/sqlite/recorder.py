@@ -20,12 +20,12 @@ from domain.storage.base import (
     Recorder,
     StoredEnvelope,
     arrival_of,
-    check_tables_version,
     with_arrivals,
 )
 from domain.storage.sqlite.append import SQLiteAppend
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file, run_script
 from domain.storage.sqlite.quarantine import SQLiteQuarantine
+from domain.storage.tables_version import check_tables_version
 
 EVENT_STORE_SQL: Final = (resources.files("domain.storage.sqlite") / "event_store.sql").read_text("utf-8")
 
@@ -181,6 +181,20 @@ class SQLiteRecorder(Recorder):
             cursor.execute("SELECT last_id FROM outbox WHERE source = ? AND query_sha256 = ?", (source, query_sha256))
             row = cursor.fetchone()
         return None if row is None else int(row[0])
+
+    @override
+    def set_aside_count(self) -> int:
+        with self._database.reading() as cursor:
+            cursor.execute(
+                """
+                SELECT COUNT(*)
+                FROM stored_events
+                WHERE topic = 'VCSessionScheduledEvent.v1.set-aside'
+                AND topic <> 'VCSessionScheduledEvent.v1' -- what the index has
+                """
+            )
+            [count] = cursor.fetchone()
+        return int(count)
 
     def _tables_version(self) -> int | None:
         try:

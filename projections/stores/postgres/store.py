@@ -16,9 +16,9 @@ from typing_extensions import override
 from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
 from domain.identifiers import Generation
-from domain.storage.base import TABLES_VERSION, check_tables_version
 from domain.storage.postgres.database import CREATE_SCHEMA, PostgresDatabase, Row
 from domain.storage.postgres.recorder import EVENT_STORE_MIGRATION_SQL, EVENT_STORE_SQL
+from domain.storage.tables_version import TABLES_VERSION, check_tables_version
 from projections.rows import Side
 from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState
 from projections.stores.postgres.queries import QUERIES

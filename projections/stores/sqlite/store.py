@@ -17,9 +17,9 @@ from typing_extensions import override
 from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
 from domain.identifiers import Generation
-from domain.storage.base import TABLES_VERSION, check_tables_version
 from domain.storage.sqlite.database import SQLiteDatabase, run_script
 from domain.storage.sqlite.recorder import EVENT_STORE_SQL, migrate
+from domain.storage.tables_version import TABLES_VERSION, check_tables_version
 from projections.rows import Side
 from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState
 from projections.stores.relational import RelationalStore, Row
