@@ -19,6 +19,7 @@ AppointmentsError
     ├── NotInstalled         there is no installation; run `appointments init`
     ├── NotAllowed           the role lacks a right; the README lists the rights each role needs
     ├── VersionMismatch      made by another version of the fold or the tables
+    │   └── NotRebuilt       nothing is there of this newer version of the fold; run `appointments rebuild`
     └── StorageUnavailable   locked, full or unreachable: it may work later
 
 The command line adds PartlyDone (projections/cli/exits.py). `AppointmentsError` without a subclass is never raised.
@@ -177,6 +178,10 @@ class VersionMismatch(StorageError):  # noqa: N818
         super().__init__(message, place=place)
         self.expected = expected
         self.found = found
+
+
+class NotRebuilt(VersionMismatch):
+    """No read models are there of the fold that this code has, only of older ones; run `appointments rebuild`."""
 
 
 class StorageUnavailable(StorageError):  # noqa: N818

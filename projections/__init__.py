@@ -29,7 +29,8 @@ from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 from projections.rebuilding.verification import Verification
 from projections.rows import Side
-from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState, OwnerCounts, Stamp
+from projections.stores.base import FollowerSign, OwnerCounts, Stamp
+from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState
 
 __all__ = [
     "AppointmentAnswer",

@@ -28,7 +28,8 @@ from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
 from projections.rebuilding.verification import Verification, verify
 from projections.stores import store_of
-from projections.stores.base import Catalogue, FollowerSign, GenerationState
+from projections.stores.base import FollowerSign
+from projections.stores.catalogue import Catalogue, GenerationState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,9 +216,8 @@ class Appointments:
             return None
 
     def _unfinished_rebuild(self) -> Generation | None:
-        generations = self.catalogue().generations
-        unfinished = [one.number for one in generations if one.state is GenerationState.BUILDING]
-        return unfinished[-1] if unfinished else None
+        unfinished = self.catalogue().made_by_this_fold(GenerationState.BUILDING)
+        return unfinished[-1].number if unfinished else None
 
     def rebuild(
         self,
@@ -243,7 +243,6 @@ class Appointments:
             RebuildRunning: another one is under way.
             DifferencesFound: the new generation does not equal history.
             PoisonEvent: a stored event cannot be folded.
-            VersionMismatch: newer code made a generation here; older code must not drop or replace it.
             StorageError: the database cannot be used. Whatever is raised, the old generation serves.
         """
         return rebuild(
@@ -271,7 +270,7 @@ class Appointments:
 
         Raises:
             RebuildFailed: a worker was lost or runs other code.
-            VersionMismatch: they were made by another version of the fold.
+            VersionMismatch: none were made by this version of the fold.
             StorageError: the database cannot be used.
         """
         return verify(self._database, self._location, sample=sample, progress=progress, executor=executor)
@@ -281,7 +280,7 @@ class Appointments:
 
         Raises:
             RebuildFailed: there is no previous generation.
-            VersionMismatch: it was made by another version of the fold; code of that version can roll back to it.
+            VersionMismatch: no read models were made by this version of the fold.
             RebuildRunning: a rebuild is under way.
         """
         return rollback(self._database)

@@ -1,4 +1,4 @@
-"""What a follower tells of its database and its progress, and how long it waits for a database that is away."""
+"""What a follower tells of its database and its progress, and how long it waits for a database or a rebuild."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 
 from typing_extensions import override
 
-from domain.errors import StorageUnavailable
+from domain.errors import NotRebuilt, StorageUnavailable
 from domain.identifiers import Position
 from projections.logs import LogEvent, tell
 from projections.stores.base import FollowerSign, Stamp
@@ -39,24 +39,29 @@ def sign_of_life(
 
 
 class Outage:
-    """How long a database has been away: told once, and waited for with growing pauses until the patience ends."""
+    """How long a database has been away, or a rebuild to come first: told once, and waited for with patience."""
 
     def __init__(self, *, patience: float | None) -> None:
         self._patience = patience
         self._pause = _PAUSE_SECONDS
         self._since: float | None = None
 
-    def lost(self, place: str, error: StorageUnavailable, ending: Event) -> None:
-        """Tells the first time that the database is away, and waits; raises when the patience ends."""
+    def lost(self, place: str, error: StorageUnavailable | NotRebuilt, ending: Event) -> None:
+        """Tells the first time what is waited for, and waits; raises when the patience ends.
+
+        The pauses grow while the database is away: asking whether a rebuild is done costs it nothing.
+        """
         now = time.monotonic()
         if self._since is None:
             self._since = now
-            tell(LogEvent.LOST, level=logging.WARNING, place=place, reason=str(error), pause_seconds=self._pause)
+            event = LogEvent.WAITING if isinstance(error, NotRebuilt) else LogEvent.LOST
+            tell(event, level=logging.WARNING, place=place, reason=str(error), pause_seconds=self._pause)
         left = None if self._patience is None else self._since + self._patience - now
         if left is not None and left <= 0:
             raise error
         ending.wait(self._pause if left is None else min(self._pause, left))
-        self._pause = min(2 * self._pause, _PAUSE_SECONDS_MAX)
+        if isinstance(error, StorageUnavailable):
+            self._pause = min(2 * self._pause, _PAUSE_SECONDS_MAX)
 
     def ended(self) -> float | None:
         """Takes note that the database is there; returns how many seconds it was away, or None if it was not."""
@@ -99,8 +104,8 @@ class FollowerLog:
             self._sign(sign_of_life(stamp.position, started_at=self._started_at))
             self._signed_at = now
 
-    def lost(self, error: StorageUnavailable, ending: Event) -> None:
-        """Tells once that the database is away and waits, longer each time; raises when the patience ends."""
+    def lost(self, error: StorageUnavailable | NotRebuilt, ending: Event) -> None:
+        """Waits for a while for a database that is away, or has to be rebuilt; raises when the patience ends."""
         self._outage.lost(self._place, error, ending)
 
     def stopped(self, reason: str) -> None:

@@ -32,6 +32,7 @@ class LogEvent(StrEnum):
 
     CONNECTED = "connected"
     LOST = "lost"
+    WAITING = "waiting"
     RECONNECTED = "reconnected"
     BATCH = "batch"
     PULLED = "pulled"

@@ -19,7 +19,7 @@ from domain.appointment import current_fold_version
 from domain.envelope import RefusalCode
 from domain.storage.base import QuarantineCount
 from projections.appointments import Appointments, InstallationStatus
-from projections.stores.base import Catalogue, GenerationState
+from projections.stores.catalogue import Catalogue, GenerationState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 

@@ -13,9 +13,9 @@ from operator import attrgetter
 from threading import Event
 from typing import Final
 
-from domain.appointment import FoldedAppointment, current_fold_version, fold
+from domain.appointment import FoldedAppointment, fold
 from domain.arguments import optional, seconds, stop_event, whole_number
-from domain.errors import NotInstalled, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
+from domain.errors import NotInstalled, NotRebuilt, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.markers import markers_in
@@ -93,14 +93,13 @@ class Projector:
 
         Raises:
             PoisonEvent: a stored event cannot be folded; everything before it is projected.
-            VersionMismatch: the generation was made by another version of the fold.
+            VersionMismatch: no generation was made by this version of the fold.
             StorageError: the database cannot be used; every batch told to `progress` is committed.
         """
         asked, stop = optional(whole_number, "upto", upto), optional(stop_event, "stop", stop)
         self.install()
         goal = self._events.head() if asked is None else Position(asked)
         if self._generation is None and (stamp := self._store.stamp()).position >= goal:
-            check_fold_version(stamp.fold_version)
             return stamp.position
         poison: PoisonEvent | None = None
         while True:
@@ -125,17 +124,17 @@ class Projector:
         """Catches up, then waits for appends of any process and projects each as it comes.
 
         Returns when another thread sets `stop` or closes the `Appointments`; the batch under way is completed.
-        Without either it runs until an exception, Ctrl-C for one, ends it. A database that cannot be reached is tried
-        again, after growing pauses, until it has been away for `patience` seconds.
+        Without either it runs until an exception, Ctrl-C for one, ends it. A database that cannot be reached, or has
+        to be rebuilt first for this version of the fold, is tried again after growing pauses, for `patience` seconds.
 
         Args:
             stop: ends it when set.
             progress: told the position reached and the one to reach, after every batch.
-            patience: how many seconds in a row the database may be away; None for ever.
+            patience: how many seconds in a row the database may be away, or not rebuilt; None for ever.
 
         Raises:
             PoisonEvent: a stored event cannot be folded; everything before it is projected.
-            VersionMismatch: the generation was made by another version of the fold.
+            VersionMismatch: only newer versions of the fold or the tables are here.
             StorageError: the database cannot be used, or was closed before this was called.
         """
         if self._closing.is_set():
@@ -157,7 +156,7 @@ class Projector:
             while not ending.is_set():
                 try:
                     self._follow_while_reachable(ending, progress, log)
-                except StorageUnavailable as error:
+                except (StorageUnavailable, NotRebuilt) as error:
                     log.lost(error, ending)
         except Exception as error:
             reason = type(error).__name__
@@ -190,7 +189,6 @@ class Projector:
     def _project_batch(self, goal: Position) -> tuple[Position, bool]:
         """Projects one batch; returns the position reached and whether nothing is left up to the goal."""
         with self._store.unit_of_work(self._generation) as work:
-            check_fold_version(work.fold_version)
             if work.position >= goal:
                 return work.position, True
             batch = work.read(upto=goal, limit=work.batch_events)
@@ -272,28 +270,3 @@ def _folded(before: FoldedAppointment | None, stored_events: Sequence[StoredEnve
                 reason = f"{type(error).__name__}: {error}"
                 raise PoisonEvent(stored.position, stored.appointment_id, stored.event_id, reason) from error
         raise
-
-
-def check_fold_version(found: int) -> None:
-    """Raises `VersionMismatch` when a generation was made by another version of the fold."""
-    check_not_newer(found)
-    known = current_fold_version()
-    if found < known:
-        raise VersionMismatch(
-            f"the read models were made by version {found} of the fold and this code knows version {known}; "
-            "run: appointments rebuild",
-            expected=known,
-            found=found,
-        )
-
-
-def check_not_newer(found: int) -> None:
-    """Raises `VersionMismatch` when a generation was made by a newer version of the fold than this code has."""
-    known = current_fold_version()
-    if found > known:
-        raise VersionMismatch(
-            f"the read models were made by version {found} of the fold and this code knows version {known}: "
-            "upgrade this code",
-            expected=known,
-            found=found,
-        )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from domain.identifiers import Generation
 from domain.storage import Database
 from projections.stores import generations_of, store_of
-from projections.stores.base import GenerationState
+from projections.stores.catalogue import GenerationState
 from projections.stores.generations import Generations
 
 
@@ -33,13 +33,12 @@ def drop_old(database: Database) -> DroppedGenerations:
 
 
 def drop_superseded(database: Database, generations: Generations) -> DroppedGenerations:
-    """Drops every generation but the serving one, the one before, and one that is being built."""
+    """Drops every generation of this fold but the serving one, the one before, and one that is being built."""
     catalogue = store_of(database).catalogue()
     old = [
         info.number
-        for info in catalogue.generations
-        if info.number not in (catalogue.serving, catalogue.previous)
-        and info.state in (GenerationState.READY, GenerationState.RETIRED)
+        for info in catalogue.made_by_this_fold(GenerationState.READY, GenerationState.RETIRED)
+        if info.number not in catalogue.pointer
     ]
     dropped = tuple(number for number in old if generations.drop(number))
     return DroppedGenerations(dropped, tuple(number for number in old if number not in dropped))

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
 
-from domain.appointment import current_fold_version
 from domain.arguments import flag, optional, positive_number
-from domain.errors import PoisonEvent, RebuildFailed, VersionMismatch
+from domain.errors import PoisonEvent, RebuildFailed
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
-from projections.projector import Projector, check_not_newer, fold_streams, project
+from projections.projector import Projector, fold_streams, project
 from projections.rebuilding.differences import Difference
 from projections.rebuilding.loaded import changed_partitions, check_projected, loaded_differences
 from projections.rebuilding.old_generations import drop_superseded
@@ -26,7 +25,7 @@ from projections.rebuilding.progress import Progress, Watch
 from projections.rebuilding.verification import check
 from projections.rebuilding.workers import Workers, check_executor
 from projections.stores import generations_of, store_of
-from projections.stores.base import Catalogue, GenerationInfo, GenerationState
+from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState
 from projections.stores.generations import Folded, Generations, Loaded, Partition, partitions_up_to
 from projections.stores.tally import TextsRead
 
@@ -186,32 +185,15 @@ def _install(database: Database) -> None:
 def _previous(catalogue: Catalogue) -> GenerationInfo:
     for info in catalogue.generations:
         if info.number == catalogue.previous and info.state is GenerationState.READY:
-            check_not_newer(info.fold_version)
-            if info.fold_version != current_fold_version():
-                raise VersionMismatch(
-                    f"generation {info.number} was made by version {info.fold_version} of the fold; "
-                    f"only code of that version can roll back to it, this is version {current_fold_version()}",
-                    expected=current_fold_version(),
-                    found=info.fold_version,
-                )
             return info
     raise RebuildFailed("there is no previous generation to roll back to")
 
 
-def _check_nothing_newer(generations: Iterable[GenerationInfo]) -> None:
-    """Raises `VersionMismatch` when one that newer code made, finished or not, is there to be lost."""
-    for info in generations:
-        if info.state not in (GenerationState.RETIRED, GenerationState.DROPPED):
-            check_not_newer(info.fold_version)
-
-
 def _unfinished(database: Database, generations: Generations, *, restart: bool) -> tuple[Generation, Position] | None:
     """A generation to go on with, and the position its load ends at; what cannot be gone on with is dropped."""
-    known = store_of(database).catalogue().generations
-    _check_nothing_newer(known)
-    for info in (one for one in known if one.state is GenerationState.BUILDING):
+    for info in store_of(database).catalogue().made_by_this_fold(GenerationState.BUILDING):
         upto = generations.upto(info.number)
-        if upto is not None and info.fold_version == current_fold_version() and not restart:
+        if upto is not None and not restart:
             return info.number, upto
         generations.drop(info.number)
     return None

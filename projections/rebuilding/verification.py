@@ -15,7 +15,7 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
-from projections.projector import check_fold_version, fold_streams
+from projections.projector import fold_streams
 from projections.rebuilding.differences import DIFFERENCES_MAX, AnyRow, Difference, differences_of, rows_too_many
 from projections.rebuilding.workers import Workers, check_executor
 from projections.rows import Side
@@ -60,10 +60,9 @@ def verify(
     if sample is not None and sample < 1:
         raise UsageError(f"expected a sample of at least 1 appointment, found {sample}", argument="sample")
     check_executor(executor)
-    stamp = store_of(database).stamp()
-    check_fold_version(stamp.fold_version)
+    generation = store_of(database).stamp().generation
     with closing(Workers(database, location, executor=executor)) as workers:
-        return check(generations_of(database), stamp.generation, workers=workers, sample=sample, progress=progress)
+        return check(generations_of(database), generation, workers=workers, sample=sample, progress=progress)
 
 
 def check(

@@ -1,6 +1,7 @@
 """What an adapter of the read models promises to projectors and to queries.
 
-A generation is one complete set of the three tables. One generation serves; the catalogue's pointer says which. Every
+A generation is one complete set of the three tables, made by one version of the fold. For each version a pointer in
+the catalogue says which generation serves the code that has it, so code of several versions works side by side. Every
 answer is read from one snapshot, so its rows, the pointer and the position belong together.
 """
 
@@ -10,13 +11,13 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from threading import Event
 from typing import Final, NamedTuple, Protocol
 
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
+from projections.stores.catalogue import Catalogue
 
 UNDATED_SORT_KEY: Final = 2**63 - 1
 """Sorts an appointment without a date last, in both directions."""
@@ -135,43 +136,12 @@ class OwnerCounts(NamedTuple):
     canceled: int
 
 
-class GenerationState(StrEnum):
-    """The stages of a generation's life."""
-
-    BUILDING = "building"
-    READY = "ready"
-    RETIRED = "retired"
-    """No longer needed; dropped as soon as nobody holds its tables."""
-    DROPPED = "dropped"
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationInfo:
-    """One generation in the catalogue."""
-
-    number: Generation
-    fold_version: int
-    position: Position
-    state: GenerationState
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Catalogue:
-    """Every generation there ever was, ordered by number; which one serves, and which one served before."""
-
-    serving: Generation
-    previous: Generation | None
-    generations: tuple[GenerationInfo, ...]
-
-
 class UnitOfWork(Protocol):
     """One batch of a projector in one generation. Only one may be open in a generation at a time."""
 
     batch_events: int
     """The largest number of envelopes in one batch."""
     generation: Generation
-    fold_version: int
     position: Position
 
     def read(self, *, upto: Position, limit: int) -> list[StoredEnvelope]:
@@ -214,7 +184,7 @@ class Store(Protocol):
 
     Every method raises `StorageError` when the database cannot be used and `NotInstalled` when it holds no read
     models; all but `migrate` raise `VersionMismatch` when the tables are of another version. Each query is one
-    statement, so it reads one snapshot of the generation that serves at that moment.
+    statement, so it reads one snapshot of the generation that serves this code at that moment.
     """
 
     def create(self) -> None:
@@ -224,12 +194,12 @@ class Store(Protocol):
         """Upgrades older tables to this version in one transaction; harmless when they have it."""
 
     def catalogue(self) -> Catalogue:
-        """All generations, and which one serves."""
+        """All generations, and which one serves each version of the fold; `VersionMismatch` for tables alone."""
 
     def unit_of_work(self, generation: Generation | None = None) -> AbstractContextManager[UnitOfWork]:
         """Opens a unit of work in a generation, once no other one is open there.
 
-        Without a number it takes the serving generation, and no switch happens until the end of the block.
+        Without a number it takes the generation that serves, and no switch happens until the end of the block.
 
         Commits rows and position together at the end of the block, or nothing when the block raises.
         """

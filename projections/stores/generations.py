@@ -102,9 +102,9 @@ class Portion(NamedTuple):
 
 
 class Switch(NamedTuple):
-    """A unit of work in the generation that is going to serve, and the position of the serving one.
+    """A unit of work in the generation that is going to serve, and the position of the one that serves until then.
 
-    Nobody projects to either generation while it is open.
+    Where none of its version of the fold does, that is its own position. Nobody projects to either while it is open.
     """
 
     work: UnitOfWork
@@ -195,7 +195,10 @@ class Generations(Protocol):
         """Records that everything up to a position is loaded; from now on the generation can be projected to."""
 
     def switching(self, generation: Generation) -> AbstractContextManager[Switch]:
-        """Locks the pointer, and moves it to this generation at the end of the block unless the block raises."""
+        """Locks the pointers, and moves that of the generation's version of the fold to it at the end of the block.
+
+        Leaves it where it is when the block raises.
+        """
 
     def drop(self, generation: Generation) -> bool:
         """Retires a generation, then drops its tables; harmless when repeated.

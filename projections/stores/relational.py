@@ -8,6 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
+from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope, with_arrivals
@@ -105,10 +106,11 @@ class RelationalStore(Store):
         return int(count)
 
     def _ask(self, query: str, parameters: Mapping[str, Any], *, side: Side = Side.TALENT) -> tuple[Stamp, list[Row]]:
-        """The stamp and the rows of an answer, both from the serving generation.
+        """The stamp and the rows of an answer, both from the generation that serves this code.
 
         Reads the tables of the cached serving generation; repeats the query when another one serves by now.
         """
+        parameters = {"fold_version": current_fold_version(), **parameters}
         while True:
             generation = self._serving_generation or self._read_serving_generation()
             try:

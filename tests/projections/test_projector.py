@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,10 +28,11 @@ from projections import Appointments, Projector
 from projections import projector as projector_module
 from projections.cli.sample import sample_envelopes
 from projections.rows import Side
-from projections.stores.memory.store import ReadModels
 from tests.conftest import Place, patch_batches
 from tests.support.builders import as_json, as_lines, envelope
+from tests.support.generations import position
 from tests.support.readmodels import check_read_models
+from tests.support.rebuilding import set_fold_version
 
 SECONDS_MAX = 10
 
@@ -110,15 +110,6 @@ def store_unchecked(place: Place, event_id: int, appointment_id: str, topic: str
         values = (appointment_id, event_id, topic, text)
         execute(place, f"INSERT INTO stored_events ({columns}) VALUES (?, ?, ?, ?)", *values)
     return place.events().head()
-
-
-def set_fold_version(place: Place, version: int) -> None:
-    if place.backend == "memory":
-        with memory_of(place) as database:
-            [tables] = ReadModels.of(database).generations.values()
-            tables.info = replace(tables.info, fold_version=version)
-    else:
-        execute(place, "UPDATE generation SET fold_version = ?", version)
 
 
 def run(place: Place, script: str, *arguments: str) -> str:
@@ -338,7 +329,7 @@ def test_a_generation_of_another_fold_is_refused_saying_what_mends_it(
     append(place, envelope(1))
     projector, schedules = place.projector(), place.schedules()
     projector.catch_up()
-    set_fold_version(place, version)
+    set_fold_version(place, 1, version)
     with pytest.raises(VersionMismatch, match=message):
         projector.catch_up()
     append(place, envelope(2))
@@ -354,7 +345,7 @@ def test_a_generation_of_another_fold_is_refused_saying_what_mends_it(
     ):
         with pytest.raises(VersionMismatch, match=message):
             ask()
-    assert place.store().stamp().position == 1
+    assert position(place, 1) == 1
 
 
 @contextmanager

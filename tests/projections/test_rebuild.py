@@ -14,14 +14,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.errors import NotInstalled, RebuildFailed, RebuildRunning, VersionMismatch
+from domain.errors import NotInstalled, NotRebuilt, RebuildFailed, RebuildRunning, VersionMismatch
 from projections import Progress
 from projections.cli.app import run
+from projections.stores.catalogue import GenerationState
 from tests.conftest import Place, own_schema
 from tests.support.builders import envelope
 from tests.support.generations import (
     append_sample,
     catalogue,
+    execute,
     generations,
     held,
     line_of,
@@ -39,6 +41,7 @@ from tests.support.rebuilding import (
     PHASES,
     append,
     cut_small_partitions,
+    newer_code,
     project,
     rebuilt,
     rolled_back,
@@ -175,13 +178,19 @@ def test_a_rollback_of_nothing_leaves_nothing_behind(durable_place: Place, tmp_p
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_previous_generation_of_another_version_of_the_fold_is_refused(place: Place) -> None:
-    project(place, envelope(1))
+def test_a_rollback_stays_inside_a_version_of_the_fold(place: Place) -> None:
+    project(place, envelope(1, title="before"))
     rebuilt(place)
-    set_fold_version(place, 1, 0)
-    with pytest.raises(VersionMismatch, match=r"generation 1 was made by version 0 of the fold.*this is version 1"):
-        rolled_back(place)
-    assert serving(place) == 2
+    with newer_code():
+        rebuilt(place)
+        with pytest.raises(RebuildFailed, match="no previous generation"):
+            rolled_back(place)
+        rebuilt(place)
+        assert (rolled_back(place), serving(place)) == (3, 3)
+    assert (serving(place), rolled_back(place)) == (2, 1)
+    assert [one.title for one in place.schedules().talent("talent-1")] == ["before"]
+    with newer_code():
+        assert serving(place) == 3
 
 
 def everything_that_reads(place: Place) -> list[Callable[[], object]]:
@@ -197,47 +206,64 @@ def everything_that_reads(place: Place) -> list[Callable[[], object]]:
     ]
 
 
-def test_read_models_of_an_older_fold_ask_for_a_rebuild(place: Place) -> None:
+def test_read_models_of_an_older_fold_ask_for_a_rebuild_and_stay_as_they_are(place: Place) -> None:
     schedules = project(place, envelope(1))
     set_fold_version(place, 1, 0)
     append(place, envelope(2))
     for question in everything_that_reads(place):
-        with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
+        with pytest.raises(
+            NotRebuilt, match="version 0 of the fold and this code knows version 1; run: appointments reb"
+        ):
             question()
     assert rebuilt(place).position == 2
     assert [one.revision for one in schedules.talent("talent-1")] == [2]
+    assert (catalogue(place).pointers, position(place, 1)) == ({0: (1, None), 1: (2, None)}, 1)
 
 
-def test_read_models_of_a_newer_fold_ask_for_newer_code_and_older_code_leaves_them_alone(place: Place) -> None:
+def test_a_follower_waits_for_the_first_rebuild_of_its_version_as_long_as_its_patience_lasts(
+    place: Place, capfd: pytest.CaptureFixture[str]
+) -> None:
     project(place, envelope(1))
-    rebuilt(place)
-    set_fold_version(place, 2, 2)
-    append(place, envelope(2))
-    before = states(place)
-    rebuilds: list[Callable[[], object]] = [lambda: rebuilt(place), lambda: rebuilt(place, restart=True)]
-    for question in everything_that_reads(place) + rebuilds:
-        with pytest.raises(VersionMismatch, match="version 2 of the fold and this code knows version 1: upgrade"):
-            question()
-    assert (states(place), serving(place), position(place, 2)) == (before, 2, 1)
+    set_fold_version(place, 1, 0)
+    assert run(["project", "--follow", "--patience", "0", *place.arguments]) == 75
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert "WARNING waiting" in printed.err
+    assert "the follower ends: the read models were made by version 0 of the fold" in printed.err.splitlines()[-1]
 
 
-def test_older_code_neither_rolls_back_to_a_newer_generation_nor_rebuilds_over_it(place: Place) -> None:
+def test_where_only_newer_code_has_read_models_older_code_asks_to_be_upgraded(place: Place) -> None:
     project(place, envelope(1))
-    rebuilt(place)
     set_fold_version(place, 1, 2)
-    for change in (rolled_back, rebuilt):
-        with pytest.raises(VersionMismatch, match="upgrade this code"):
-            change(place)
-    assert (serving(place), held(place, 1)) == (2, held(place, 2))
+    append(place, envelope(2))
+    for question in everything_that_reads(place):
+        with pytest.raises(
+            VersionMismatch, match="version 2 of the fold and this code knows version 1: upgrade"
+        ) as no:
+            question()
+        assert not isinstance(no.value, NotRebuilt)
 
 
-def test_older_code_does_not_drop_what_newer_code_is_building(place: Place) -> None:
-    project(place, envelope(1))
-    building = generations(place).begin([])
-    set_fold_version(place, building, 2)
-    with pytest.raises(VersionMismatch, match="upgrade this code"):
+def test_older_code_goes_on_beside_newer_code_and_leaves_what_that_made_alone(place: Place) -> None:
+    project(place, envelope(1, title="before"))
+    with newer_code():
         rebuilt(place)
-    assert unfinished(place) == [building]
+        rebuilt(place)
+        building = generations(place).begin([])
+        rows, known = held(place), catalogue(place)
+    project(place, envelope(2, id="b", title="before"))
+    for _ in range(3):
+        rebuilt(place, restart=True)
+    rolled_back(place)
+    assert place.appointments().drop_old_generations() == ((), ())
+    assert [one.title for one in place.schedules().talent("talent-1")] == ["before", "before"]
+    if place.backend != "memory":
+        assert set(execute(place, "SELECT title FROM current_talent_schedule")) == {("AFTER",)}
+    with newer_code():
+        assert (held(place), catalogue(place).pointers[2]) == (rows, known.pointers[2])
+        assert catalogue(place).made_by_this_fold(*GenerationState) == known.made_by_this_fold(*GenerationState)
+        assert unfinished(place)[-1] == building
+        assert [one.title for one in project(place).talent("talent-1")] == ["AFTER", "AFTER"]
 
 
 def test_older_code_refuses_on_the_command_line_with_one_line(
@@ -245,7 +271,7 @@ def test_older_code_refuses_on_the_command_line_with_one_line(
 ) -> None:
     project(place, envelope(1))
     set_fold_version(place, 1, 2)
-    for command in (["project"], ["verify"], ["rebuild"], ["talent", "talent-1"]):
+    for command in (["project"], ["verify"], ["rollback"], ["status"], ["talent", "talent-1"]):
         append(place, envelope(2))
         assert run([*command, *place.arguments]) == 2
         printed = capsys.readouterr()
@@ -256,44 +282,29 @@ def test_older_code_refuses_on_the_command_line_with_one_line(
 
 OLD_READER = """
 import sys
-from domain.errors import VersionMismatch
 from projections import Appointments
-url, schema = sys.argv[1], sys.argv[2] or None
-with Appointments.open(url, schema=schema) as appointments:
-    schedules = appointments.schedules
-    asked = 0
-    while True:
-        try:
-            assert [one.title for one in schedules.talent("talent-1")] == ["before"]
-        except VersionMismatch as error:
-            print(error, flush=True)
-            break
-        if not asked:
-            print("reading", flush=True)
-        asked += 1
-    input()
-    print(appointments.rollback(), [one.title for one in schedules.talent("talent-1")])
+with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
+    for _ in sys.stdin:
+        print([one.title for one in appointments.schedules.talent("talent-1")], flush=True)
 """
 
 
-def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_reads(
-    durable_place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_while_old_code_reads(durable_place: Place) -> None:
     project(durable_place, envelope(1, title="before"))
-    with python(OLD_READER, durable_place.url, durable_place.schema or "") as old:
-        assert line_of(old) == "reading"
-        upgrade(monkeypatch)
-        with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
-            durable_place.schedules().talent("talent-1")
-        rebuilt(durable_place)
+    with python(OLD_READER, durable_place.url, durable_place.schema or "") as old, newer_code():
+
+        def ask_old() -> str:
+            assert old.stdin is not None
+            print(file=old.stdin, flush=True)
+            return line_of(old)
+
+        assert ask_old() == "['before']"
+        rebuilt(durable_place, progress=lambda _: ask_old())
         assert [one.title for one in durable_place.schedules().talent("talent-1")] == ["AFTER"]
-        assert "version 2 of the fold and this code knows version 1: upgrade this code" in line_of(old)
-        with pytest.raises(VersionMismatch, match="generation 1 was made by version 1 of the fold"):
-            rolled_back(durable_place)
-        assert old.communicate("roll back\n", timeout=30)[0] == "1 ['before']\n"
-    with pytest.raises(VersionMismatch, match="run: appointments rebuild"):
-        durable_place.schedules().talent("talent-1")
-    assert rolled_back(durable_place) == 2
+        assert ask_old() == "['before']"
+        rebuilt(durable_place)
+        rolled_back(durable_place)
+        assert ask_old() == "['before']"
 
 
 def test_code_of_a_new_version_folds_anew_wherever_it_folds(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -187,13 +187,17 @@ def test_a_restart_begins_anew(place: Place) -> None:
         assert table_names(place) == tables_of(1, 3)
 
 
-def test_an_unfinished_generation_of_another_version_of_the_fold_is_not_gone_on_with(place: Place) -> None:
+def test_an_unfinished_generation_of_another_version_of_the_fold_is_left_to_the_code_of_that_version(
+    place: Place,
+) -> None:
     project(place, envelope(1))
     with pytest.raises(BrokenOffError):
         rebuilt(place, progress=interrupt_at("index"))
     set_fold_version(place, 2, 0)
     assert rebuilt(place).generation == 3
-    assert states(place) == {1: "ready", 2: "dropped", 3: "ready"}
+    assert states(place) == {1: "ready", 2: "building", 3: "ready"}
+    set_fold_version(place, 2, 1)
+    assert rebuilt(place).generation == 2
 
 
 def test_what_came_after_a_rebuild_was_interrupted_is_in_it(place: Place) -> None:

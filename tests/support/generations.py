@@ -23,7 +23,7 @@ from projections import Progress
 from projections.cli.sample import sample_envelopes
 from projections.rows import Side
 from projections.stores import generations_of, store_of
-from projections.stores.base import Catalogue, GenerationState
+from projections.stores.catalogue import Catalogue, GenerationState
 from projections.stores.generations import Generations
 from projections.stores.memory.store import ReadModels
 from tests.conftest import Place

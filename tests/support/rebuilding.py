@@ -8,11 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 import pytest
-from msgspec.structs import replace
 
 from domain import appointment as appointment_module
-from domain.appointment import FoldedAppointment, Revision
-from domain.envelope import Snapshot
 from domain.identifiers import Generation
 from projections import RebuildReport, Schedules
 from projections.stores.memory.generations import MemoryGenerations
@@ -21,6 +18,7 @@ from projections.stores.sqlite.generations import SQLiteGenerations
 from tests.conftest import Place
 from tests.support.builders import as_json
 from tests.support.generations import SECONDS_MAX, execute, line_of, python, read_models
+from tests.support.newer_fold import NEWER_FOLD
 
 PHASES: Final = ["read and fold", "load", "index", "verify", "catch up", "switch"]
 
@@ -50,24 +48,31 @@ def cut_small_partitions(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def set_fold_version(place: Place, generation: int, version: int) -> None:
+    """Makes a generation, and the pointer to it where it serves, that of code with another fold."""
     if place.backend == "memory":
-        tables = read_models(place).generations[Generation(generation)]
-        object.__setattr__(tables.info, "fold_version", version)
+        models = read_models(place)
+        object.__setattr__(models.generations[Generation(generation)].info, "fold_version", version)
+        models.pointers = {
+            version if pointer.serving == generation else before: pointer
+            for before, pointer in models.pointers.items()
+        }
     else:
         execute(place, "UPDATE generation SET fold_version = ? WHERE number = ?", version, generation)
+        execute(place, "UPDATE serving SET fold_version = ? WHERE generation = ?", version, generation)
+
+
+@contextmanager
+def newer_code() -> Iterator[None]:
+    """Within the block this process runs code of version 2, see `upgrade`."""
+    with pytest.MonkeyPatch.context() as patch:
+        upgrade(patch)
+        yield
 
 
 def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on this process runs code of version 2, whose fold gives every appointment the title AFTER.
-
-    Changed is the module of the fold alone: whoever folds or asks for its version, meets the new one.
-    """
-
-    def with_new_title(snapshot: Snapshot, revisions: tuple[Revision, ...]) -> FoldedAppointment:
-        return FoldedAppointment(replace(snapshot, title="AFTER"), revisions)
-
-    monkeypatch.setattr(appointment_module, "FOLD_VERSION", 2)
-    monkeypatch.setattr(appointment_module, "FoldedAppointment", with_new_title)  # what `fold` makes
+    """From here on this process runs code of version 2, whose fold gives every appointment the title AFTER."""
+    for name, value in NEWER_FOLD.items():
+        monkeypatch.setattr(appointment_module, name, value)
 
 
 # The real command, with a history in small partitions, and with bars that show each step and wait for a line.

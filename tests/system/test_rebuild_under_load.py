@@ -10,14 +10,11 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from domain.errors import VersionMismatch
 from domain.identifiers import Position
 from projections import Schedules
 from projections.cli.sample import sample_envelopes
@@ -26,7 +23,7 @@ from tests.conftest import Place
 from tests.support.builders import as_json, envelope
 from tests.support.generations import SECONDS_MAX, TALENT, execute, generations, line_of, python, wait_until
 from tests.support.readmodels import check_read_models
-from tests.support.rebuilding import project, rebuilt, rolled_back, upgrade
+from tests.support.rebuilding import newer_code, project, rebuilt, rolled_back
 from tests.support.reference import as_plain, expected_schedule
 
 IDS = [f"id-{number:02}" for number in range(1, 21)]
@@ -262,74 +259,90 @@ def test_while_all_work_at_once_every_answer_is_that_of_its_position_and_at_the_
     check_read_models(durable_place.url, durable_place.schema, [one for _, one in stored])
 
 
-# Code of the old version asks for as long as it is answered, and prints how often and why no more.
-OLD_READER = """
-import sys
-from domain.errors import VersionMismatch
+# Asks again and again, as code of one version, until its input ends. Code of a newer version is refused until it has
+# been rebuilt for; from its first answer on it is always answered: by the whole schedule, as its own fold makes it.
+READER = """
+import sys, threading
+from domain.errors import NotRebuilt
 from projections import Appointments
-with Appointments.open(sys.argv[1], schema=sys.argv[2] or None) as appointments:
-    schedules = appointments.schedules
-    for asked in range(10**9):
+from tests.support.newer_fold import become_newer
+url, schema, title = sys.argv[1], sys.argv[2] or None, sys.argv[3]
+if title == "AFTER":
+    become_newer()
+stop = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), stop.set())).start()
+with Appointments.open(url, schema=schema) as appointments:
+    schedules, asked, found = appointments.schedules, 0, 20
+    while not (stop.is_set() and asked):
         try:
             answer = schedules.talent("talent-1")
-        except VersionMismatch as error:
-            print(asked, error)
-            break
-        assert {one.title for one in answer} == {"before"}, answer
-        assert len(answer) >= 20, answer
+        except NotRebuilt:
+            assert not asked, "refused after it was answered"
+            stop.wait(0.05)
+            continue
+        assert {one.title for one in answer} == {title}, answer
+        assert found <= len(answer) == answer.position, (found, answer)
+        found = len(answer)
         if not asked:
-            print("reading", flush=True)
+            print("answered", flush=True)
+        asked += 1
+    print(asked, found)
+"""
+
+# `project --follow` of the newer version.
+NEWER_FOLLOWER = """
+import sys
+from projections.cli.app import main
+from tests.support.newer_fold import become_newer
+become_newer()
+main()
 """
 
 
-def read_after_an_upgrade(schedules: Schedules, stop: threading.Event) -> set[str]:
-    """Asks until it is answered and further on; from the first answer on every one is whole and of the new fold."""
-    refusals, answers = set(), 0
-    while not stop.is_set() or not answers:
-        try:
-            answer = schedules.talent("talent-1")
-        except VersionMismatch as error:
-            refusals.add(str(error))
-            assert not answers
-        else:
-            assert {one.title for one in answer} == {"AFTER"}
-            assert len(answer) >= len(IDS)
-            answers += 1
-    return refusals
+def ended(reader: subprocess.Popen[str]) -> int:
+    """How many appointments its last answer had."""
+    out, complaints = reader.communicate(timeout=SECONDS_MAX)
+    assert (reader.returncode, complaints) == (0, "")
+    return int(out.split()[-1])
 
 
-def test_a_new_version_of_the_fold_is_rebuilt_and_switched_to_under_readers_and_followers_of_both_versions(
-    durable_place: Place, monkeypatch: pytest.MonkeyPatch
+def test_readers_and_followers_of_two_versions_work_side_by_side_before_during_and_after_the_rebuild_by_the_newer(
+    durable_place: Place,
 ) -> None:
     project(durable_place, *(envelope(number, id=one, title="before") for number, one in enumerate(IDS, start=1)))
-    coming = itertools.count(len(IDS) + 1)
+    events, coming = durable_place.events(), itertools.count(len(IDS) + 1)
+    place = (durable_place.url, durable_place.schema or "")
+
+    def append_one(_: object = None) -> int:
+        number = next(coming)
+        return events.append([as_json(envelope(number, id=f"id-{number}", title="before"))]).position
+
     with (
-        python(OLD_READER, durable_place.url, durable_place.schema or "") as old_reader,
+        python(READER, *place, "before") as old_reader,
+        python(READER, *place, "AFTER") as newer_reader,
         following_process(durable_place) as old_follower,
-        ThreadPoolExecutor(2) as executor,
+        python(NEWER_FOLLOWER, "project", "--follow", *durable_place.arguments) as newer_follower,
     ):
-        assert line_of(old_reader) == "reading"
-        upgrade(monkeypatch)
-        stop, events = threading.Event(), durable_place.events()
-        readers = [executor.submit(read_after_an_upgrade, durable_place.schedules(), stop) for _ in range(2)]
-
-        def append_one(_: object) -> None:
-            number = next(coming)
-            events.append([as_json(envelope(number, id=f"id-{number}", title="before"))])
-
-        try:
+        assert newer_follower.stderr is not None
+        assert newer_follower.stderr.readline() == "appointments: following; end with Ctrl-C\n"
+        assert line_of(old_reader) == "answered"
+        append_one()
+        with newer_code():
             rebuilt(durable_place, progress=append_one)
-            out, complaints = old_follower.communicate(timeout=SECONDS_MAX)
-            assert old_follower.returncode == 2, out
-            assert [line.startswith("appointments: ") for line in complaints.splitlines()].count(True) == 1
-            newer = "made by version 2 of the fold and this code knows version 1: upgrade this code"
-            assert newer in complaints
-            assert newer in line_of(old_reader)
-            with beside(durable_place.projector().follow):
-                append_one(None)
-                newest = durable_place.schedules().talent("talent-1", at_least=events.head(), timeout=SECONDS_MAX)
-        finally:
-            stop.set()
-        refusals = readers[0].result() | readers[1].result()
-        assert all("run: appointments rebuild" in one for one in refusals)
-    assert (newest.generation, len(newest)) == (2, next(coming) - 1)
+        assert line_of(newer_reader) == "answered"
+        head = append_one()
+        assert durable_place.schedules().talent("talent-1", at_least=head, timeout=SECONDS_MAX).generation == 1
+        with newer_code():
+            newest = durable_place.schedules().talent("talent-1", at_least=head, timeout=SECONDS_MAX)
+            assert newest.generation == 2
+        rebuilt(durable_place, progress=append_one)
+        rolled_back(durable_place)
+        with newer_code():
+            assert durable_place.schedules().talent("talent-1").generation == 2
+        head = append_one()
+        for code in (nullcontext(), newer_code()):
+            with code:
+                durable_place.schedules().talent("talent-1", at_least=head, timeout=SECONDS_MAX)
+        assert (ended(old_reader), ended(newer_reader)) == (head, head)
+        check_ended_well(old_follower)
+        check_ended_well(newer_follower)

@@ -21,7 +21,7 @@ from projections.queries.history import History, RevisionChange
 from tests import DATA
 from tests.conftest import Ask, Place
 from tests.support.builders import as_json, envelope
-from tests.support.generations import execute
+from tests.support.generations import catalogue, execute
 from tests.support.outboxes import publisher_outbox
 from tests.support.postgres_server import PostgresServer
 from tests.support.readmodels import check_read_models
@@ -147,6 +147,17 @@ def test_what_version_1_stored_counts_as_appended(old_place: Place, ask: Ask) ->
     old_place.events().append([as_json(envelope(9_000_000)), b"5"])
     assert ask("init")[0] == 0
     assert old_place.events().outcomes() == Outcomes(appended=8, quarantined=1)
+
+
+@pytest.mark.parametrize(("made_by", "previous"), [(1, 1), (0, None)])
+def test_the_pointer_of_version_1_becomes_that_of_the_fold_that_made_its_generation(
+    old_place: Place, made_by: int, previous: int | None, ask: Ask
+) -> None:
+    execute(old_place, "UPDATE generation SET fold_version = ? WHERE number = 1", made_by)
+    assert ask("init")[0] == 0
+    old_place.store().migrate()  # as a second `init` does that waited for the first
+    assert catalogue(old_place).pointers == {1: (2, previous)}
+    assert len(old_place.schedules().talents()) > 0
 
 
 def test_tables_that_were_brought_up_keep_calendar_links(old_place: Place, ask: Ask) -> None:

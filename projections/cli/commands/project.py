@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from domain.errors import NotAllowed, StorageError, StorageUnavailable, UsageError
+from domain.errors import NotAllowed, NotRebuilt, StorageError, StorageUnavailable, UsageError
 from domain.identifiers import Position
 from projections.appointments import Appointments
 from projections.cli.exits import PartlyDone
@@ -67,7 +67,7 @@ def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> P
     """Follows until a signal ends it between two batches; returns the position reached.
 
     Raises:
-        PartlyDone: the database was away for longer than the patience, or a right was taken away.
+        PartlyDone: the database was away, or not rebuilt, for longer than the patience; or a right was taken away.
     """
     stop = Event()
     with told(stop.set):
@@ -75,6 +75,6 @@ def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> P
             complain("following; end with Ctrl-C")
         try:
             projector.follow(stop, patience=patience)
-        except (StorageUnavailable, NotAllowed) as error:
+        except (StorageUnavailable, NotRebuilt, NotAllowed) as error:
             raise PartlyDone(f"the follower ends: {error}", error) from error
     return projector.catch_up(upto=Position(0))

@@ -18,7 +18,7 @@ from domain.storage.base import StoredEnvelope
 from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import Rows, Side
-from projections.stores.base import GenerationInfo, GenerationState
+from projections.stores.catalogue import GenerationInfo, GenerationState, Pointer
 from projections.stores.generations import (
     TABLES,
     Fold,
@@ -134,15 +134,17 @@ class MemoryGenerations(Generations):
     @contextmanager
     def switching(self, generation: Generation) -> Iterator[Switch]:
         models, contents = self._models, self._database.contents
-        serving = models.tables(None)  # it only changes while other rebuilds are kept out
         tables = models.tables(generation)
+        fold_version = tables.info.fold_version
+        pointer = models.pointers.get(fold_version)  # it only changes while other rebuilds are kept out
+        serving = tables if pointer is None else models.tables(pointer.serving)
         with serving.write_lock, tables.write_lock, contents.lock:
             work = MemoryUnitOfWork(self._database, tables)
             yield Switch(work, serving.info.position)
             work.commit()
             tables.info = replace(tables.info, state=GenerationState.READY)
-            if models.serving != generation:
-                models.previous, models.serving = models.serving, generation
+            if pointer is None or pointer.serving != generation:
+                models.pointers[fold_version] = Pointer(generation, None if pointer is None else pointer.serving)
         contents.notify()
 
     @override

@@ -16,18 +16,8 @@ from domain.storage.base import StoredEnvelope
 from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores.base import (
-    Catalogue,
-    FollowerSign,
-    GenerationInfo,
-    GenerationState,
-    OwnerCounts,
-    ScheduleChange,
-    ScheduleQuery,
-    Stamp,
-    Store,
-    UnitOfWork,
-)
+from projections.stores.base import FollowerSign, OwnerCounts, ScheduleChange, ScheduleQuery, Stamp, Store, UnitOfWork
+from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState, Pointer
 from projections.stores.generations import Partition
 from projections.stores.tally import Tally
 
@@ -65,8 +55,7 @@ class ReadModels:
     def __init__(self) -> None:
         first = Generation(1)
         info = GenerationInfo(first, current_fold_version(), Position(0), GenerationState.READY, datetime.now(UTC))
-        self.serving = first
-        self.previous: Generation | None = None
+        self.pointers = {info.fold_version: Pointer(first, None)}
         self.generations = {first: Tables(info)}
         self.partitions: dict[Generation, dict[int, tuple[Partition, Tally | None]]] = {}
         self.rebuilding = Lock()
@@ -85,7 +74,12 @@ class ReadModels:
 
     def tables(self, generation: Generation | None) -> Tables:
         """The tables of a generation, or of the serving one when no number is given."""
-        return self.generations[generation or self.serving]
+        return self.generations[generation or self.catalogue().serving]
+
+    def catalogue(self) -> Catalogue:
+        """All generations, and which of them serve."""
+        infos = tuple(tables.info for _, tables in sorted(self.generations.items()))
+        return Catalogue(dict(self.pointers), infos)
 
 
 class MemoryStore(Store):
@@ -112,9 +106,7 @@ class MemoryStore(Store):
     @override
     def catalogue(self) -> Catalogue:
         with self._database.contents.lock:
-            models = self._models
-            infos = tuple(tables.info for _, tables in sorted(models.generations.items()))
-            return Catalogue(models.serving, models.previous, infos)
+            return self._models.catalogue()
 
     @override
     @contextmanager
@@ -215,7 +207,6 @@ class MemoryUnitOfWork(UnitOfWork):
         self._written: list[tuple[Sequence[AppointmentId], Rows, Position]] = []
         self._removed: list[AppointmentId] = []
         self.generation = tables.info.number
-        self.fold_version = tables.info.fold_version
         self.position = tables.info.position
 
     @override

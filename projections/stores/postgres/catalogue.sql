@@ -9,17 +9,17 @@ CREATE TABLE IF NOT EXISTS {schema}.generation (
     created_at timestamptz NOT NULL
 );
 
--- The pointer: one row that says which generation serves.
+-- The pointers: which generation serves the code of each version of the fold, and which one did before.
 CREATE TABLE IF NOT EXISTS {schema}.serving (
-    singleton bigint PRIMARY KEY CHECK (singleton = 1),
+    fold_version bigint PRIMARY KEY,
     generation bigint NOT NULL,
     previous bigint,
     tables_version bigint NOT NULL
 );
 
-INSERT INTO {schema}.serving (singleton, generation, tables_version)
-VALUES (1, 1, {tables_version})
-ON CONFLICT DO NOTHING;
+INSERT INTO {schema}.serving (fold_version, generation, tables_version)
+SELECT {fold_version}, 1, {tables_version}
+WHERE NOT EXISTS (SELECT 1 FROM {schema}.serving);
 
 INSERT INTO {schema}.generation (number, fold_version, position, state, created_at)
 VALUES (1, {fold_version}, 0, 'ready', now())

@@ -16,7 +16,8 @@ from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning, StorageUnavailable
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.postgres.database import PostgresDatabase, Row, statements_of
-from projections.stores.base import GenerationState
+from domain.storage.tables_version import TABLES_VERSION
+from projections.stores.catalogue import GenerationState
 from projections.stores.generations import (
     TABLES,
     Fold,
@@ -78,10 +79,15 @@ _FINISH: Final = """
 # waiting FOR UPDATE. A lock on the table is queued for, and plain SELECTs, the questions and pg_dump, pass it by.
 _LOCK_SERVING: Final = "LOCK TABLE {schema}.serving IN EXCLUSIVE MODE"
 
-_SERVING: Final = "SELECT generation FROM {schema}.serving"
+_SERVING: Final = """
+    SELECT serving.generation
+    FROM {schema}.serving
+    JOIN {schema}.generation USING (fold_version)
+    WHERE generation.number = %(next)s
+"""
 
 _GENERATIONS_LOCKED: Final = """
-    SELECT number, fold_version, position
+    SELECT number, position
     FROM {schema}.generation
     WHERE number = ANY(%(numbers)b::bigint[])
     ORDER BY number
@@ -89,9 +95,12 @@ _GENERATIONS_LOCKED: Final = """
 """
 
 _SWITCH: Final = """
-    UPDATE {schema}.serving
-    SET previous = generation, generation = %(next)s
-    WHERE generation <> %(next)s
+    INSERT INTO {schema}.serving (fold_version, generation, tables_version)
+    SELECT fold_version, number, %(tables_version)s
+    FROM {schema}.generation
+    WHERE number = %(next)s
+    ON CONFLICT (fold_version) DO UPDATE SET previous = serving.generation, generation = excluded.generation
+    WHERE serving.generation <> excluded.generation
 """
 
 _NOTIFY: Final = "SELECT pg_notify(%(channel)s, '')"
@@ -232,11 +241,14 @@ class PostgresGenerations(Generations):
         """
         with self._database.writing() as cursor:
             cursor.execute(self._database.statement(_LOCK_SERVING))
-            [[serving]] = cursor.execute(self._database.statement(_SERVING)).fetchall()
-            cursor.execute(self._database.statement(_GENERATIONS_LOCKED), {"numbers": [serving, generation]})
-            rows = {row[0]: row for row in cursor}
-            yield Switch(PostgresUnitOfWork(self._database, cursor, *rows[generation]), rows[serving][2])
-            cursor.execute(self._database.statement(_SWITCH), {"next": generation})
+            cursor.execute(self._database.statement(_SERVING), {"next": generation})
+            numbers = [generation, *(serving for (serving,) in cursor)]
+            cursor.execute(self._database.statement(_GENERATIONS_LOCKED), {"numbers": numbers})
+            positions = dict(cursor.fetchall())
+            work = PostgresUnitOfWork(self._database, cursor, generation, positions[generation])
+            yield Switch(work, positions[numbers[-1]])
+            parameters = {"next": generation, "tables_version": TABLES_VERSION}
+            cursor.execute(self._database.statement(_SWITCH), parameters)
             self._set_state(cursor, generation, GenerationState.READY)
             # The position may have risen: whoever waits for one looks again.
             cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})

@@ -15,6 +15,7 @@ _STAMP: Final = """
         NULL
     FROM {schema}.serving
     JOIN {schema}.generation ON generation.number = serving.generation
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 _SCHEDULE: Final = """
@@ -54,6 +55,7 @@ _SCHEDULE: Final = """
         ORDER BY sort_key, appointment_id
         LIMIT %(limit)s
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 _APPOINTMENT: Final = """
@@ -68,6 +70,7 @@ _APPOINTMENT: Final = """
     LEFT JOIN (
         SELECT body FROM {schema}.appointment_{generation} WHERE appointment_id = %(appointment_id)s
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 _OWNERS: Final = """
@@ -93,6 +96,7 @@ _OWNERS: Final = """
         ORDER BY {side}_id
         LIMIT %(limit)s
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 _CHANGES: Final = """
@@ -113,6 +117,7 @@ _CHANGES: Final = """
         WHERE {side}_id = %(owner_id)s
         AND position > %(after)s
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 # OFFSET 0 forces a nested loop, stream by stream, whatever the planner knows of the tables. The library's column has
@@ -139,6 +144,7 @@ _STREAMS: Final = """
         WHERE schedule.{side}_id = %(owner_id)s
         AND event.notification_id <= (SELECT position FROM {schema}.generation WHERE number = {generation})
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 _COUNT: Final = """
@@ -153,6 +159,7 @@ _COUNT: Final = """
     LEFT JOIN (
         SELECT COUNT(*) AS count FROM {schema}.appointment_{generation}
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = %(fold_version)s
 """
 
 QUERIES: Final = Queries(

@@ -10,7 +10,7 @@ from importlib import resources
 from threading import Event
 from typing import Any, Final
 
-from psycopg import sql
+from psycopg import Cursor, sql
 from typing_extensions import override
 
 from domain.appointment import current_fold_version
@@ -20,7 +20,8 @@ from domain.storage.postgres.database import CREATE_SCHEMA, PostgresDatabase, Ro
 from domain.storage.postgres.recorder import EVENT_STORE_MIGRATION_SQL, EVENT_STORE_SQL
 from domain.storage.tables_version import TABLES_VERSION, check_tables_version
 from projections.rows import Side
-from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState
+from projections.stores.base import FollowerSign
+from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState, Pointer, no_pointer
 from projections.stores.postgres.queries import QUERIES
 from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 from projections.stores.relational import RelationalStore
@@ -35,10 +36,10 @@ INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KE
 
 _CATALOGUE: Final = """
     SELECT
-        serving.generation, serving.previous, serving.tables_version,
-        generation.number, generation.fold_version, generation.position, generation.state, generation.created_at
-    FROM {schema}.serving
-    CROSS JOIN {schema}.generation
+        generation.number, generation.fold_version, generation.position, generation.state, generation.created_at,
+        serving.fold_version, serving.generation, serving.previous
+    FROM {schema}.generation
+    LEFT JOIN {schema}.serving ON serving.generation = generation.number
     ORDER BY generation.number
 """
 
@@ -49,10 +50,16 @@ _HAS_READ_MODELS: Final = """
     )
 """
 
-_SERVING_HELD: Final = "SELECT generation, tables_version FROM {schema}.serving FOR SHARE"
+_TABLES_VERSION: Final = "SELECT MAX(tables_version) FROM {schema}.serving"
+
+_VERSIONS: Final = "SELECT fold_version FROM {schema}.serving"
+
+_SERVING_HELD: Final = """
+    SELECT generation, tables_version FROM {schema}.serving WHERE fold_version = %(fold_version)s FOR SHARE
+"""
 
 _GENERATION_LOCKED: Final = """
-    SELECT number, fold_version, position FROM {schema}.generation WHERE number = %(generation)s FOR UPDATE
+    SELECT number, position FROM {schema}.generation WHERE number = %(generation)s FOR UPDATE
 """
 
 _NOTIFY: Final = 'NOTIFY "{channel}"'
@@ -111,19 +118,22 @@ class PostgresStore(RelationalStore):
 
     @override
     def catalogue(self) -> Catalogue:
-        rows = self._database.fetch(self._database.statement(_CATALOGUE))
-        if not rows:
+        [[tables_version]] = self._database.fetch(self._database.statement(_TABLES_VERSION))
+        if tables_version is None:
             raise NotInstalled(
                 f"the schema {self._database.schema} holds no read models; create them with: appointments init",
                 place=self._database.place,
             )
-        serving, previous, tables_version = rows[0][:3]
         check_tables_version(tables_version)
+        rows = self._database.fetch(self._database.statement(_CATALOGUE))
+        pointers = {
+            version: Pointer(serving, previous) for *_, version, serving, previous in rows if version is not None
+        }
         infos = tuple(
             GenerationInfo(number, fold, position, GenerationState(state), created_at.astimezone(UTC))
-            for number, fold, position, state, created_at in (row[3:] for row in rows)
+            for number, fold, position, state, created_at, *_ in rows
         )
-        return Catalogue(serving, previous, infos)
+        return Catalogue(pointers, infos)
 
     @override
     @contextmanager
@@ -131,12 +141,22 @@ class PostgresStore(RelationalStore):
         """Locks the row of the generation's position."""
         with self._database.writing() as cursor:
             if generation is None:
-                [[generation, tables_version]] = cursor.execute(self._database.statement(_SERVING_HELD)).fetchall()
-                check_tables_version(tables_version)
+                generation = self._held(cursor)
             cursor.execute(self._database.statement(_GENERATION_LOCKED), {"generation": generation})
             [row] = cursor.fetchall()
             yield PostgresUnitOfWork(self._database, cursor, *row)
             cursor.execute(self._database.statement(_NOTIFY, channel=self._channel))
+
+    def _held(self, cursor: Cursor[Row]) -> Generation:
+        """The generation that serves, until the end of the transaction."""
+        cursor.execute(self._database.statement(_SERVING_HELD), {"fold_version": current_fold_version()})
+        rows = cursor.fetchall()
+        if not rows:
+            cursor.execute(self._database.statement(_VERSIONS))
+            raise no_pointer([version for (version,) in cursor])
+        [[generation, tables_version]] = rows
+        check_tables_version(tables_version)
+        return Generation(generation)
 
     @override
     def sizes(self) -> dict[str, int]:

@@ -70,13 +70,11 @@ class PostgresUnitOfWork(UnitOfWork):
         database: PostgresDatabase,
         cursor: Cursor[Row],
         generation: Generation,
-        fold_version: int,
         position: Position,
     ) -> None:
         self._database = database
         self._cursor = cursor
         self.generation = generation
-        self.fold_version = fold_version
         self.position = position
 
     @override

@@ -2,14 +2,15 @@
 --
 -- Replacing a view waits for every question to it and shows an empty table to older snapshots, so a switch replaces none.
 -- Each view asks a function that the planner expands: all generations that there are, each on the condition that the
--- pointer names it. A rebuild adds a generation to the functions, which locks nobody out, and the pointer decides.
+-- pointer of the newest fold names it. A rebuild adds a generation to the functions, which locks nobody out, and the
+-- pointer decides.
 
 CREATE OR REPLACE FUNCTION {schema}.shown_generation(known bigint[]) RETURNS bigint
 LANGUAGE plpgsql STABLE PARALLEL SAFE AS $$
 DECLARE
     shown bigint;
 BEGIN
-    SELECT generation INTO STRICT shown FROM {schema}.serving;
+    SELECT generation INTO STRICT shown FROM {schema}.serving ORDER BY fold_version DESC LIMIT 1;
     IF shown <> ALL (known) THEN
         RAISE 'generation % was dropped after this transaction began; begin a new one', shown;
     END IF;

@@ -9,17 +9,17 @@ CREATE TABLE IF NOT EXISTS generation (
     created_at TEXT NOT NULL
 );
 
--- The pointer: one row that says which generation serves.
+-- The pointers: which generation serves the code of each version of the fold, and which one did before.
 CREATE TABLE IF NOT EXISTS serving (
-    singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
+    fold_version INTEGER PRIMARY KEY,
     generation INTEGER NOT NULL,
     previous INTEGER,
     tables_version INTEGER NOT NULL
 );
 
-INSERT INTO serving (singleton, generation, tables_version)
-VALUES (1, 1, {tables_version})
-ON CONFLICT DO NOTHING;
+INSERT INTO serving (fold_version, generation, tables_version)
+SELECT {fold_version}, 1, {tables_version}
+WHERE NOT EXISTS (SELECT 1 FROM serving);
 
 INSERT INTO generation (number, fold_version, position, state, created_at)
 VALUES (1, {fold_version}, 0, 'ready', strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now'))

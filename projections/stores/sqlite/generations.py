@@ -15,8 +15,9 @@ from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning, StorageError
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file
+from domain.storage.tables_version import TABLES_VERSION
 from projections.rows import Side
-from projections.stores.base import GenerationState
+from projections.stores.catalogue import GenerationState
 from projections.stores.generations import (
     TABLES,
     Fold,
@@ -74,6 +75,15 @@ _INSERT_SCHEDULE: Final = """
         ends_at, is_deleted, body
     )
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+_SWITCH: Final = """
+    INSERT INTO serving (fold_version, generation, tables_version)
+    SELECT fold_version, number, :tables_version
+    FROM generation
+    WHERE number = :next
+    ON CONFLICT (fold_version) DO UPDATE SET previous = serving.generation, generation = excluded.generation
+    WHERE serving.generation <> excluded.generation
 """
 
 
@@ -236,18 +246,16 @@ class SQLiteGenerations(Generations):
         with self._database.writing() as cursor:
             row = cursor.execute(
                 """
-                SELECT next.number, next.fold_version, next.position, now.position
-                FROM serving
-                JOIN generation AS now ON now.number = serving.generation
-                JOIN generation AS next ON next.number = ?
+                SELECT next.number, next.position, COALESCE(now.position, next.position)
+                FROM generation AS next
+                LEFT JOIN serving ON serving.fold_version = next.fold_version
+                LEFT JOIN generation AS now ON now.number = serving.generation
+                WHERE next.number = ?
                 """,
                 (generation,),
             ).fetchone()
-            yield Switch(SQLiteUnitOfWork(cursor, *row[:3]), row[3])
-            cursor.execute(
-                "UPDATE serving SET previous = generation, generation = :next WHERE generation <> :next",
-                {"next": generation},
-            )
+            yield Switch(SQLiteUnitOfWork(cursor, *row[:2]), row[2])
+            cursor.execute(_SWITCH, {"next": generation, "tables_version": TABLES_VERSION})
             move_views(cursor)
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
 

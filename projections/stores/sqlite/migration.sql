@@ -1,6 +1,24 @@
 -- From version 1 of the tables to version 2, after the event store's script has made what it lacks.
 
-UPDATE serving SET tables_version = 2 WHERE tables_version = 1;
+UPDATE serving SET tables_version = 2;
+
+-- The one pointer of version 1 becomes that of the fold which made its generation.
+ALTER TABLE serving RENAME TO serving_1;
+
+CREATE TABLE serving (
+    fold_version INTEGER PRIMARY KEY,
+    generation INTEGER NOT NULL,
+    previous INTEGER,
+    tables_version INTEGER NOT NULL
+);
+
+INSERT INTO serving (fold_version, generation, previous, tables_version)
+SELECT now.fold_version, now.number, before.number, serving_1.tables_version
+FROM serving_1
+JOIN generation AS now ON now.number = serving_1.generation
+LEFT JOIN generation AS before ON before.number = serving_1.previous AND before.fold_version = now.fold_version;
+
+DROP TABLE serving_1;
 
 -- What version 1 noted of an unfinished rebuild is of no use: the next rebuild begins anew.
 DROP TABLE IF EXISTS piece;

@@ -15,6 +15,7 @@ _STAMP: Final = """
         NULL
     FROM serving
     JOIN generation ON generation.number = serving.generation
+    WHERE serving.fold_version = :fold_version
 """
 
 _SCHEDULE: Final = """
@@ -46,6 +47,7 @@ _SCHEDULE: Final = """
         ORDER BY sort_key, appointment_id
         LIMIT COALESCE(:limit, -1)
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = :fold_version
 """
 
 _APPOINTMENT: Final = """
@@ -60,6 +62,7 @@ _APPOINTMENT: Final = """
     LEFT JOIN (
         SELECT body FROM appointment_{generation} WHERE appointment_id = :appointment_id
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = :fold_version
 """
 
 _OWNERS: Final = """
@@ -85,6 +88,7 @@ _OWNERS: Final = """
         ORDER BY {side}_id
         LIMIT COALESCE(:limit, -1)
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = :fold_version
 """
 
 _CHANGES: Final = """
@@ -105,6 +109,7 @@ _CHANGES: Final = """
         WHERE {side}_id = :owner_id
         AND position > :after
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = :fold_version
 """
 
 _STREAMS: Final = """
@@ -124,6 +129,7 @@ _STREAMS: Final = """
         WHERE schedule.{side}_id = :owner_id
         AND event.rowid <= (SELECT position FROM generation WHERE number = {generation})
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = :fold_version
 """
 
 _COUNT: Final = """
@@ -138,6 +144,7 @@ _COUNT: Final = """
     LEFT JOIN (
         SELECT COUNT(*) AS count FROM appointment_{generation}
     ) AS answer ON serving.generation = {generation}
+    WHERE serving.fold_version = :fold_version
 """
 
 QUERIES: Final = Queries(

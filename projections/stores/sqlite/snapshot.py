@@ -12,7 +12,7 @@ from typing_extensions import override
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import StoredEnvelope
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores.base import GenerationState
+from projections.stores.catalogue import GenerationState
 from projections.stores.generations import TABLES, Partition, Snapshot
 
 _PORTION_ROWS: Final = 1000

@@ -21,7 +21,8 @@ from domain.storage.sqlite.database import SQLiteDatabase, run_script
 from domain.storage.sqlite.recorder import EVENT_STORE_SQL, migrate
 from domain.storage.tables_version import TABLES_VERSION, check_tables_version
 from projections.rows import Side
-from projections.stores.base import Catalogue, FollowerSign, GenerationInfo, GenerationState
+from projections.stores.base import FollowerSign
+from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState, Pointer, no_pointer
 from projections.stores.relational import RelationalStore, Row
 from projections.stores.sqlite.queries import QUERIES
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
@@ -51,26 +52,29 @@ class SQLiteStore(RelationalStore):
     def migrate(self) -> None:
         with self._database.writing() as cursor:
             migrate(cursor)
-            if cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone():
+            has_read_models = cursor.execute("SELECT 1 FROM sqlite_schema WHERE name = 'serving'").fetchone()
+            if has_read_models and cursor.execute("SELECT 1 FROM serving WHERE tables_version = 1").fetchone():
                 run_script(cursor, MIGRATION_SQL)
                 move_views(cursor)
 
     @override
     def catalogue(self) -> Catalogue:
         with self._database.snapshot() as cursor:
-            row = cursor.execute("SELECT generation, previous, tables_version FROM serving").fetchone()
-            if row is None:
+            [tables_version] = cursor.execute("SELECT MAX(tables_version) FROM serving").fetchone()
+            if tables_version is None:
                 raise NotInstalled(
                     f"{self._database.path} holds no read models; create them with: appointments init",
                     place=self._database.place,
                 )
-            check_tables_version(row[2])
+            check_tables_version(tables_version)
+            cursor.execute("SELECT fold_version, generation, previous FROM serving")
+            pointers = {version: Pointer(serving, previous) for version, serving, previous in cursor}
             cursor.execute("SELECT number, fold_version, position, state, created_at FROM generation ORDER BY number")
             infos = tuple(
                 GenerationInfo(number, fold, position, GenerationState(state), datetime.fromisoformat(created_at))
                 for number, fold, position, state, created_at in cursor
             )
-            return Catalogue(row[0], row[1], infos)
+            return Catalogue(pointers, infos)
 
     @override
     @contextmanager
@@ -79,14 +83,17 @@ class SQLiteStore(RelationalStore):
         with self._database.writing() as cursor:
             row = cursor.execute(
                 """
-                SELECT generation.number, generation.fold_version, generation.position, serving.tables_version
-                FROM serving
-                JOIN generation ON generation.number = COALESCE(?, serving.generation)
+                SELECT generation.number, generation.position, (SELECT MAX(tables_version) FROM serving)
+                FROM generation
+                LEFT JOIN serving ON serving.fold_version = :fold_version
+                WHERE generation.number = COALESCE(:generation, serving.generation)
                 """,
-                (generation,),
+                {"generation": generation, "fold_version": current_fold_version()},
             ).fetchone()
-            check_tables_version(row[3])
-            yield SQLiteUnitOfWork(cursor, *row[:3])
+            if row is None:
+                raise no_pointer([version for (version,) in cursor.execute("SELECT fold_version FROM serving")])
+            check_tables_version(row[2])
+            yield SQLiteUnitOfWork(cursor, *row[:2])
 
     @override
     def sizes(self) -> dict[str, int]:

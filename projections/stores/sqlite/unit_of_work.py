@@ -47,10 +47,9 @@ class SQLiteUnitOfWork(UnitOfWork):
 
     batch_events = 1_000  # a unit of work holds the file
 
-    def __init__(self, cursor: sqlite3.Cursor, generation: Generation, fold_version: int, position: Position) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, generation: Generation, position: Position) -> None:
         self._cursor = cursor
         self.generation = generation
-        self.fold_version = fold_version
         self.position = position
 
     @override
