@@ -21,6 +21,7 @@ from tests.conftest import Place
 from tests.support.builders import as_json, as_lines, envelope
 from tests.support.outboxes import publisher_outbox
 from tests.support.postgres_server import PostgresServer
+from tests.support.serving import serve_process
 
 README = ROOT / "README.md"
 
@@ -123,6 +124,29 @@ def test_the_writer_pulls_from_an_outbox(roles: Roles, postgres: PostgresServer)
         outbox.add([envelope(1), envelope(2)])
         source = roles.open("writer").outbox(outbox.dsn, query=outbox.query, overlap=0)
         assert (source.pull().appended, source.pull().read) == (2, 0)
+
+
+def test_the_service_takes_in_as_the_writer_and_answers_as_the_history_role(roles: Roles, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("t" * 32)
+    options = ["--db", roles.url("history"), "--schema", roles.schema, "--token-file", str(tmp_path / "token")]
+    with (
+        serve_process(*options, "--intake", "--intake-db", roles.url("writer")) as server,
+        server.client(headers={"Authorization": f"Bearer {'t' * 32}"}) as client,
+    ):
+        assert client.post("/envelopes", content=as_lines([envelope(1), envelope(2)])).json()["appended"] == 2
+        project(roles)
+        assert len(client.get("/api/talents/talent-1").json()["appointments"]) == 1
+        for path in (
+            "/", "/talents/talent-1", "/talents/talent-1?known_at=2023-07-10", "/coaches/coach-1?as_of=2023-07-10",
+            "/appointments/appointment-1", "/quarantine", "/readyz", "/metrics",
+            "/api/appointments/appointment-1/history", "/api/coaches/coach-1/changes",
+        ):  # fmt: skip
+            assert client.get(path).status_code == 200, path
+    with serve_process(*options, "--intake") as server, server.client() as client:
+        refused = client.post(
+            "/envelopes", content=as_lines([envelope(3)]), headers={"Authorization": f"Bearer {'t' * 32}"}
+        )
+        assert (refused.status_code, "may not" in refused.json()["detail"]) == (503, True)
 
 
 def test_the_reader_asks_every_question_of_the_present_and_cannot_read_an_event(roles: Roles) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
+import hmac
 import json
 import random
 import socket
@@ -80,6 +82,15 @@ def signed(content: bytes, *, secret: str = SECRET, age: timedelta = timedelta(0
     }
 
 
+def signed_bytes(content: bytes) -> dict[str, str]:
+    """The same for bytes that are no text, which that library does not sign."""
+    timestamp = str(int(datetime.now(UTC).timestamp()))
+    key = base64.b64decode(SECRET.removeprefix("whsec_"))
+    digest = hmac.digest(key, f"msg_1.{timestamp}.".encode() + content, "sha256")
+    signature = f"v1,{base64.b64encode(digest).decode()}"
+    return {"webhook-id": "msg_1", "webhook-timestamp": timestamp, "webhook-signature": signature}
+
+
 def report(appended: int = 0, *, duplicates: int = 0, quarantined: int = 0, position: int = 0) -> dict[str, int]:
     return {
         "read": appended + duplicates + quarantined, "appended": appended, "duplicates": duplicates, "ignored": 0,
@@ -105,12 +116,28 @@ def test_whatever_ingest_takes_is_taken_and_answered_with_its_report(
     assert again.json() == report(duplicates=1, position=3)
 
 
-def test_a_signed_delivery_is_taken_whether_it_is_text_or_gzip(client: httpx.Client) -> None:
+def test_a_signed_delivery_is_taken_and_may_come_again(client: httpx.Client) -> None:
     example = (DATA / "VCSessionScheduledEvent.v1.example.json").read_bytes()
     assert client.post("/envelopes", content=example, headers=signed(example)).json() == report(1, position=1)
     assert client.post("/envelopes", content=example, headers=signed(example)).json() == report(
         duplicates=1, position=1
     )
+
+
+def test_a_signed_delivery_may_be_gzipped_and_is_unzipped_within_its_limit(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = gzip.compress(CONTENT)
+    assert signed_bytes(CONTENT).keys() == signed(CONTENT).keys()
+    assert client.post("/envelopes", content=CONTENT, headers=signed_bytes(CONTENT)).json() == report(3, position=3)
+    for encoding in ({}, {"Content-Encoding": "gzip"}):
+        answer = client.post("/envelopes", content=content, headers=signed_bytes(content) | encoding)
+        assert answer.json() == report(duplicates=3, position=3)
+    twice = gzip.compress(content)
+    assert client.post("/envelopes", content=twice, headers=signed_bytes(twice)).status_code == 400
+    assert client.post("/envelopes", content=content, headers=signed_bytes(CONTENT)).status_code == 401
+    monkeypatch.setattr(intake, "SIGNED", intake.Limits(100_000, len(CONTENT) - 1, 5, 64))
+    assert client.post("/envelopes", content=content, headers=signed_bytes(content)).status_code == 413
 
 
 def test_a_poison_envelope_is_quarantined_and_answered_with_200(client: httpx.Client, place: Place) -> None:

@@ -65,6 +65,13 @@ def test_what_is_not_safe_or_cannot_be_is_refused_in_one_line(ask: Ask, options:
     assert expected in complaint
 
 
+def test_a_name_that_was_allowed_is_answered_and_no_other(durable_place: Place) -> None:
+    durable_place.appointments().install()
+    with serve_process(*durable_place.arguments, "--allow-host", "Schedules.Example") as server:
+        for host, status in (("schedules.example:80", 200), ("localhost", 200), ("other.example", 421)):
+            assert httpx.get(f"{server.url}/api/talents", headers={"Host": host}).status_code == status
+
+
 def test_a_port_that_is_taken_is_named(ask: Ask) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
