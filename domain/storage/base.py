@@ -40,9 +40,9 @@ class StoredEnvelope(NamedTuple):
     arrived_at: datetime | None = None
 
 
-def with_arrivals(rows: Iterable[tuple[Any, ...]]) -> list[StoredEnvelope]:
+def with_arrivals(rows: Iterable[tuple[Any, ...]]) -> Iterator[StoredEnvelope]:
     """Makes stored envelopes of rows whose last column is the time of arrival."""
-    return [StoredEnvelope(*row)._replace(arrived_at=arrival_of(row[5])) for row in rows]
+    return (StoredEnvelope(*row)._replace(arrived_at=arrival_of(row[5])) for row in rows)
 
 
 def arrival_of(stored: datetime | str | None) -> datetime | None:

@@ -15,7 +15,7 @@ from projections.queries.cursors import ChangeToken, sealed_token, unsealed_toke
 from projections.queries.filters import Question
 from projections.queries.reader import Reader
 from projections.rows import ScheduleRow, appointment_from
-from projections.stores.base import ScheduleChange, ScheduleQuery
+from projections.stores.base import ChangesQuery, ScheduleChange, ScheduleQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +78,8 @@ def changes_since(
     given = optional(text, "since", since)
     token = None if given is None else unsealed_token(given, belongs_to)
     after = Position(0) if token is None else token.position
-    stamp, changed = reader.ask(
-        lambda: reader.store.changes(query.side, query.owner_id, after=after), at_least=at_least, timeout=timeout
-    )
+    asked = ChangesQuery(query.side, query.owner_id, after)
+    stamp, changed = reader.ask(lambda: reader.store.changes(asked), at_least=at_least, timeout=timeout)
     if token is not None:
         token.check(stamp.epoch)
     if after > stamp.head:

@@ -21,10 +21,10 @@ def schedule_page(reader: Reader, question: Question, *, at_least: int | None, t
     """The page that a question asks for: from the read models, or, of the past, by a fold of history."""
     store, query, limit = reader.store, question.query, question.limit
     if question.is_of_the_past:
-        stamp, streams = reader.ask(
-            lambda: store.streams(query.side, query.owner_id), at_least=at_least, timeout=timeout
-        )
-        bodies = [row.body or "" for row in query.page(past_rows(question, streams))]
+        with reader.read(
+            lambda: store.scan_streams(query.side, query.owner_id), at_least=at_least, timeout=timeout
+        ) as (stamp, streams):
+            bodies = [row.body or "" for row in query.page(past_rows(question, streams))]
     else:
         stamp, bodies = reader.ask(lambda: store.schedule(query), at_least=at_least, timeout=timeout)
     appointments = tuple(map(appointment_from, bodies))
@@ -74,14 +74,15 @@ def owners_page(
     )
 
 
-def past_rows(question: Question, streams: Iterable[StoredEnvelope]) -> list[ScheduleRow]:
-    """A schedule's rows as the envelopes that count for the question give them, by the fold of the live rows."""
+def past_rows(question: Question, streams: Iterable[StoredEnvelope]) -> Iterator[ScheduleRow]:
+    """A schedule's rows as the envelopes that count for the question give them, by the fold of the live rows.
+
+    Each is made when the caller comes to it; the envelopes come stream by stream.
+    """
     side, owner_id = question.query.side, question.query.owner_id
-    folded_appointments = []
-    by_stream = sorted(streams, key=lambda stored: (stored.appointment_id, stored.event_id))
-    for _, stream in groupby(by_stream, key=lambda stored: stored.appointment_id):
+    for _, stream in groupby(streams, key=lambda stored: stored.appointment_id):
         envelopes = [(stored, envelope_of(stored)) for stored in stream if has_envelope(stored)]
         known = [envelope for stored, envelope in envelopes if question.counts(stored, envelope)]
         if known:
-            folded_appointments.append((fold(None, known), Position(0)))
-    return [row for row in rows_of(folded_appointments).of(side) if row.owner_id == owner_id]
+            rows = rows_of([(fold(None, known), Position(0))]).of(side)
+            yield from (row for row in rows if row.owner_id == owner_id)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from threading import Event
 from typing import Final, TypeVar
 
 from domain.arguments import optional, seconds, whole_number
-from domain.errors import ReadModelBehind
+from domain.errors import ReadModelBehind, StorageUnavailable
 from domain.identifiers import AppointmentId
 from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
@@ -48,6 +48,35 @@ class Reader:
             stamp, found = question()
         return stamp, found
 
+    @contextmanager
+    def scan(
+        self,
+        question: Callable[[], AbstractContextManager[tuple[Stamp, Iterator[_Found]]]],
+        *,
+        at_least: int | None = None,
+        timeout: float | None,
+    ) -> Iterator[tuple[Stamp, Iterator[_Found]]]:
+        """What the store answers as `ask` does, read while the block goes on; the timeout is for its beginning."""
+        at_least = optional(whole_number, "at_least", at_least)
+        with ExitStack() as answering:
+            with self.within(timeout) as limit:
+                if at_least is not None:
+                    self._wait_for(at_least, limit)
+                stamp, found = answering.enter_context(question())
+            yield stamp, found
+
+    @contextmanager
+    def read(
+        self,
+        question: Callable[[], AbstractContextManager[tuple[Stamp, Iterator[_Found]]]],
+        *,
+        at_least: int | None = None,
+        timeout: float | None,
+    ) -> Iterator[tuple[Stamp, Iterator[_Found]]]:
+        """As `scan`, but the timeout is that of the whole answer."""
+        with self.within(timeout) as limit, self.scan(question, at_least=at_least, timeout=timeout) as (stamp, found):
+            yield stamp, _in_time(found, limit)
+
     def stream(self, appointment_id: AppointmentId, *, timeout: float | None) -> list[StoredEnvelope]:
         """The stored envelopes of one appointment, by event id."""
         with self.within(timeout):
@@ -68,3 +97,10 @@ class Reader:
                 if left <= 0:
                     raise ReadModelBehind(at_least, stamp.position, limit.seconds, head=stamp.head)
                 wait(never, left)
+
+
+def _in_time(found: Iterator[_Found], limit: TimeLimit) -> Iterator[_Found]:
+    for one in found:
+        if time.monotonic() > limit.deadline:
+            raise StorageUnavailable(f"the answer took more than {limit.seconds:g} s; allow more time for it")
+        yield one

@@ -7,10 +7,11 @@ answer is read from one snapshot, so its rows, the pointer and the position belo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from heapq import nsmallest
 from threading import Event
 from typing import Final, NamedTuple, Protocol
 
@@ -85,11 +86,17 @@ class ScheduleQuery:
         """The place of an appointment in the order of this query."""
         return SortKey(UNDATED_SORT_KEY if starts_at is None else self.direction * starts_at, appointment_id)
 
-    def page(self, rows: Sequence[ScheduleRow]) -> list[ScheduleRow]:
-        """The rows of the schedule that are on this query's page, in order."""
-        keyed = [(self.sort_key(row.starts_at, row.appointment_id), row) for row in rows if self.selects(row)]
-        later = [(key, row) for key, row in keyed if self.after is None or key > self.after]
-        return [row for _, row in sorted(later)][: self.limit]
+    def later(self, rows: Iterable[ScheduleRow]) -> Iterator[tuple[SortKey, ScheduleRow]]:
+        """The rows of the schedule that this query selects behind `after`, with their places, in any order."""
+        for row in rows:
+            key = self.sort_key(row.starts_at, row.appointment_id)
+            if self.selects(row) and (self.after is None or key > self.after):
+                yield key, row
+
+    def page(self, rows: Iterable[ScheduleRow]) -> list[ScheduleRow]:
+        """The rows of the schedule that are on this query's page, in order; holds no more than the page."""
+        later = self.later(rows)
+        return [row for _, row in (sorted(later) if self.limit is None else nsmallest(self.limit, later))]
 
 
 class Stamp(NamedTuple):
@@ -125,6 +132,17 @@ class ScheduleChange(NamedTuple):
     appointment_id: AppointmentId
     position: Position
     row: ScheduleRow
+
+
+@dataclass(frozen=True, slots=True)
+class ChangesQuery:
+    """Selects the rows and tombstones of one schedule above a position, and at it those behind an id."""
+
+    side: Side
+    owner_id: str
+    after: Position
+    after_id: AppointmentId | None = None
+    limit: int | None = None
 
 
 class OwnerCounts(NamedTuple):
@@ -216,11 +234,22 @@ class Store(Protocol):
     def owners(self, side: Side, *, after: str | None, limit: int | None) -> tuple[Stamp, list[OwnerCounts]]:
         """Everybody who has at least one appointment that is not deleted, ordered by id."""
 
-    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
-        """The rows and tombstones of a schedule above a position, ordered by position and id."""
+    def changes(self, query: ChangesQuery) -> tuple[Stamp, list[ScheduleChange]]:
+        """The rows and tombstones that a query selects, ordered by position and id."""
 
-    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
-        """The envelopes, up to the stamp's position, of every appointment with a row or tombstone in the schedule."""
+    def scan_schedule(self, query: ScheduleQuery) -> AbstractContextManager[tuple[Stamp, Iterator[str]]]:
+        """What `schedule` returns, read in bounded memory while the block goes on, and all of one snapshot."""
+
+    def scan_changes(self, query: ChangesQuery) -> AbstractContextManager[tuple[Stamp, Iterator[ScheduleChange]]]:
+        """What `changes` returns, read in bounded memory while the block goes on, and all of one snapshot."""
+
+    def scan_streams(
+        self, side: Side, owner_id: str
+    ) -> AbstractContextManager[tuple[Stamp, Iterator[StoredEnvelope]]]:
+        """The envelopes, up to the stamp's position, of every appointment with a row or tombstone in the schedule.
+
+        Stream by stream, each by event id; read as `scan_schedule` reads.
+        """
 
     def appointments_count(self) -> int:
         """The number of appointments in the serving generation."""

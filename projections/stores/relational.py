@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from itertools import chain, islice
 from typing import Any, ClassVar, NamedTuple
 
 from typing_extensions import override
 
 from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
-from domain.identifiers import AppointmentId, Generation, Position
+from domain.identifiers import AppointmentId, Generation
 from domain.storage.base import StoredEnvelope, with_arrivals
 from domain.storage.tables_version import check_tables_version
 from projections.rows import ScheduleRow, Side
-from projections.stores.base import UNDATED_SORT_KEY, OwnerCounts, ScheduleChange, ScheduleQuery, Stamp, Store
+from projections.stores.base import (
+    UNDATED_SORT_KEY,
+    ChangesQuery,
+    OwnerCounts,
+    ScheduleChange,
+    ScheduleQuery,
+    Stamp,
+    Store,
+)
 
 Row = tuple[Any, ...]
 
@@ -49,6 +59,12 @@ class RelationalStore(Store):
         """Runs one of the queries on the tables of a side and a generation."""
 
     @abstractmethod
+    def scanning(
+        self, query: str, parameters: Mapping[str, Any], *, side: Side, generation: Generation
+    ) -> AbstractContextManager[Iterator[Row]]:
+        """Runs one of the queries; its rows come while the block reads them."""
+
+    @abstractmethod
     def array(self, texts: Sequence[str]) -> Any:
         """Packs several texts into one parameter."""
 
@@ -59,7 +75,17 @@ class RelationalStore(Store):
 
     @override
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:
-        parameters = {
+        stamp, rows = self._ask(self.queries.schedule, self._parameters_of(query), side=query.side)
+        return stamp, [body for (body,) in rows]
+
+    @override
+    @contextmanager
+    def scan_schedule(self, query: ScheduleQuery) -> Iterator[tuple[Stamp, Iterator[str]]]:
+        with self._scan(self.queries.schedule, self._parameters_of(query), side=query.side) as (stamp, rows):
+            yield stamp, (row[6] for row in rows)
+
+    def _parameters_of(self, query: ScheduleQuery) -> dict[str, Any]:
+        return {
             "owner_id": query.owner_id,
             "direction": query.direction,
             "undated": UNDATED_SORT_KEY,
@@ -75,8 +101,6 @@ class RelationalStore(Store):
             "after_id": query.after and query.after.appointment_id,
             "limit": query.limit,
         }
-        stamp, rows = self._ask(self.queries.schedule, parameters, side=query.side)
-        return stamp, [body for (body,) in rows]
 
     @override
     def appointment(self, appointment_id: AppointmentId) -> tuple[Stamp, str | None]:
@@ -90,15 +114,21 @@ class RelationalStore(Store):
         return stamp, [OwnerCounts(*row) for row in rows]
 
     @override
-    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
-        stamp, rows = self._ask(self.queries.changes, {"owner_id": owner_id, "after": after}, side=side)
-        changed = [ScheduleChange(row[1], row[2], ScheduleRow(*row)) for row in rows]
-        return stamp, sorted(changed, key=lambda change: (change.position, change.appointment_id))
+    def changes(self, query: ChangesQuery) -> tuple[Stamp, list[ScheduleChange]]:
+        stamp, rows = self._ask(self.queries.changes, _changes_parameters(query), side=query.side)
+        return stamp, [ScheduleChange(row[1], row[2], ScheduleRow(*row)) for row in rows]
 
     @override
-    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
-        stamp, rows = self._ask(self.queries.streams, {"owner_id": owner_id}, side=side)
-        return stamp, with_arrivals(rows)
+    @contextmanager
+    def scan_changes(self, query: ChangesQuery) -> Iterator[tuple[Stamp, Iterator[ScheduleChange]]]:
+        with self._scan(self.queries.changes, _changes_parameters(query), side=query.side) as (stamp, rows):
+            yield stamp, (ScheduleChange(row[7], row[8], ScheduleRow(*row[6:])) for row in rows)
+
+    @override
+    @contextmanager
+    def scan_streams(self, side: Side, owner_id: str) -> Iterator[tuple[Stamp, Iterator[StoredEnvelope]]]:
+        with self._scan(self.queries.streams, {"owner_id": owner_id}, side=side) as (stamp, rows):
+            yield stamp, with_arrivals(row[6:] for row in rows)
 
     @override
     def appointments_count(self) -> int:
@@ -117,15 +147,52 @@ class RelationalStore(Store):
                 rows = self.fetch(query, parameters, side=side, generation=generation)
             except NotInstalled:
                 rows = []
-            if rows:
-                check_tables_version(rows[0][5])
-            if rows and rows[0][0] == generation:
+            if self._is_answered(rows[:1], generation):
                 return Stamp(*rows[0][:5]), [row[6:] for row in rows if row[6] is not None]
-            if self._read_serving_generation() == generation and not rows:
-                raise NotInstalled(
-                    f"a table of generation {generation} is missing; run: appointments rebuild", place=self._place
-                )
+
+    @contextmanager
+    def _scan(
+        self, query: str, parameters: Mapping[str, Any], *, side: Side
+    ) -> Iterator[tuple[Stamp, Iterator[Row]]]:
+        """The same with whole rows that come while the block reads them."""
+        parameters = {"fold_version": current_fold_version(), **parameters}
+        while True:
+            generation = self._serving_generation or self._read_serving_generation()
+            with ExitStack() as stack:
+                try:
+                    rows = stack.enter_context(self.scanning(query, parameters, side=side, generation=generation))
+                    first = list(islice(rows, 1))
+                except NotInstalled:
+                    rows, first = iter(()), []
+                if self._is_answered(first, generation):
+                    yield Stamp(*first[0][:5]), (row for row in chain(first, rows) if row[6] is not None)
+                    return
+
+    def _is_answered(self, first: Sequence[Row], generation: Generation) -> bool:
+        """Whether a generation answered that serves; if not, which one serves was read anew.
+
+        Raises:
+            NotInstalled: it does serve, and has no tables.
+        """
+        if first:
+            check_tables_version(first[0][5])
+            if first[0][0] == generation:
+                return True
+        if self._read_serving_generation() == generation and not first:
+            raise NotInstalled(
+                f"a table of generation {generation} is missing; run: appointments rebuild", place=self._place
+            )
+        return False
 
     def _read_serving_generation(self) -> Generation:
         self._serving_generation = self.catalogue().serving
         return self._serving_generation
+
+
+def _changes_parameters(query: ChangesQuery) -> dict[str, Any]:
+    return {
+        "owner_id": query.owner_id,
+        "after": query.after,
+        "after_id": query.after_id,
+        "limit": query.limit,
+    }

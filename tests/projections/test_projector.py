@@ -28,6 +28,7 @@ from projections import Appointments, Projector
 from projections import projector as projector_module
 from projections.cli.sample import sample_envelopes
 from projections.rows import Side
+from projections.stores.base import ChangesQuery
 from tests.conftest import Place, patch_batches
 from tests.support.builders import as_json, as_lines, envelope
 from tests.support.generations import position
@@ -76,7 +77,7 @@ def ids(place: Place) -> list[str]:
 
 def positions(place: Place, side: Side, owner_id: str) -> dict[str, tuple[int, bool]]:
     """The rows of a schedule: position, and whether it is a tombstone."""
-    _, changed = place.store().changes(side, owner_id, after=Position(0))
+    _, changed = place.store().changes(ChangesQuery(side, owner_id, Position(0)))
     return {one.appointment_id: (one.position, one.row.body is None) for one in changed}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
@@ -44,14 +44,19 @@ def fill(place: Place) -> Schedules:
 def asked_of_postgres(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[bytes, Any]]]:
     """The statements that are asked meanwhile; they are answered all the same."""
     asked: list[tuple[bytes, Any]] = []
-    fetch = PostgresDatabase.fetch
+    fetch, scanning = PostgresDatabase.fetch, PostgresDatabase.scanning
 
     def watched(self: PostgresDatabase, statement: bytes, parameters: Any = None) -> list[Any]:
         asked.append((statement, parameters))
         return fetch(self, statement, parameters)
 
+    def scanned(self: PostgresDatabase, statement: bytes, parameters: Any) -> AbstractContextManager[Any]:
+        asked.append((statement, parameters))
+        return scanning(self, statement, parameters)
+
     with monkeypatch.context() as context:
         context.setattr(PostgresDatabase, "fetch", watched)
+        context.setattr(PostgresDatabase, "scanning", scanned)
         yield asked
 
 

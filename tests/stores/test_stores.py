@@ -15,7 +15,7 @@ from domain.appointment import current_fold_version
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, Generation, Position
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores.base import OwnerCounts, ScheduleQuery, Stamp, Store
+from projections.stores.base import ChangesQuery, OwnerCounts, ScheduleQuery, Stamp, Store
 from projections.stores.catalogue import GenerationState
 from tests.conftest import DISTRIBUTION_KEYS, Place
 from tests.support.builders import as_json, envelope
@@ -84,7 +84,7 @@ def bodies(store: Store, owner_id: str = "talent-1", *, side: Side = Side.TALENT
 
 
 def rows_of_talent(store: Store, owner_id: str = "talent-1", *, after: int = 0) -> list[ScheduleRow]:
-    _, changed = store.changes(Side.TALENT, owner_id, after=Position(after))
+    _, changed = store.changes(ChangesQuery(Side.TALENT, owner_id, Position(after)))
     assert all(one.row[:3] == (owner_id, one.appointment_id, one.position) for one in changed)
     return [one.row for one in changed]
 
@@ -106,8 +106,9 @@ def test_a_new_installation_has_an_empty_generation_1_that_serves(store: Store) 
     assert store.schedule(ScheduleQuery(Side.TALENT, "talent-1")) == (stamp, [])
     assert store.appointment(AppointmentId("a")) == (stamp, None)
     assert store.owners(Side.COACH, after=None, limit=None) == (stamp, [])
-    assert store.changes(Side.COACH, "coach-1", after=Position(0)) == (stamp, [])
-    assert store.streams(Side.TALENT, "talent-1") == (stamp, [])
+    assert store.changes(ChangesQuery(Side.COACH, "coach-1", Position(0))) == (stamp, [])
+    with store.scan_streams(Side.TALENT, "talent-1") as (found, streams):
+        assert (found, list(streams)) == (stamp, [])
     assert store.appointments_count() == 0
 
 
@@ -204,8 +205,8 @@ def test_a_tombstone_is_in_no_schedule_and_in_every_change_and_stream(place: Pla
     write(store, tombstone("a", position=2), position=2)
     assert bodies(store) == ["b of talent-1"]
     assert rows_of_talent(store, after=1) == [tombstone("a", position=2)]
-    _, streams = store.streams(Side.TALENT, "talent-1")
-    assert sorted(one.appointment_id for one in streams) == ["a", "b"]
+    with store.scan_streams(Side.TALENT, "talent-1") as (_, streams):
+        assert [one.appointment_id for one in streams] == ["a", "b"]
     write(store, row("a", position=3), position=3)
     assert bodies(store) == ["a of talent-1", "b of talent-1"]
 
@@ -215,8 +216,8 @@ def test_streams_end_at_the_position_of_the_read_model(place: Place) -> None:
     place.events().append([as_json(envelope(1, id="elsewhere"))])
     store = installed(place)
     write(store, row("a"), position=2)
-    stamp, streams = store.streams(Side.TALENT, "talent-1")
-    assert sorted((one.position, one.event_id) for one in streams) == [(1, 5), (2, 4)]
+    with store.scan_streams(Side.TALENT, "talent-1") as (stamp, streams):
+        assert [(one.position, one.event_id) for one in streams] == [(2, 4), (1, 5)]
     assert (stamp.position, stamp.head) == (2, 4)
 
 
@@ -311,8 +312,10 @@ QUESTIONS: list[Callable[[Store], object]] = [
     lambda store: store.schedule(ScheduleQuery(Side.TALENT, "talent-1")),
     lambda store: store.appointment(AppointmentId("a")),
     lambda store: store.owners(Side.TALENT, after=None, limit=None),
-    lambda store: store.changes(Side.TALENT, "talent-1", after=Position(0)),
-    lambda store: store.streams(Side.TALENT, "talent-1"),
+    lambda store: store.changes(ChangesQuery(Side.TALENT, "talent-1", Position(0))),
+    lambda store: store.scan_schedule(ScheduleQuery(Side.TALENT, "talent-1")).__enter__(),
+    lambda store: store.scan_changes(ChangesQuery(Side.TALENT, "talent-1", Position(0))).__enter__(),
+    lambda store: store.scan_streams(Side.TALENT, "talent-1").__enter__(),
     lambda store: store.appointments_count(),
     lambda store: store.unit_of_work().__enter__(),
 ]

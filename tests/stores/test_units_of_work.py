@@ -68,7 +68,7 @@ CLOSED: dict[str, Callable[[Store], object]] = {
     "unit_of_work": lambda store: store.unit_of_work().__enter__(),
     "stamp": lambda store: store.stamp(),
     "schedule": lambda store: store.schedule(ScheduleQuery(Side.TALENT, "talent-1")),
-    "streams": lambda store: store.streams(Side.TALENT, "talent-1"),
+    "streams": lambda store: store.scan_streams(Side.TALENT, "talent-1").__enter__(),
     "count": lambda store: store.appointments_count(),
     "wait": lambda store: store.waiter().__enter__(),
 }

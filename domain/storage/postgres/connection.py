@@ -19,6 +19,9 @@ Row = tuple[Any, ...]
 
 IDLE_IN_TRANSACTION_SECONDS_MAX: Final = 60
 
+SET_IDLE_TIMEOUT: Final = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'"
+"""Behind a pooler, where a session has no settings."""
+
 _SESSION_DEFAULTS: Final = {
     "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS_MAX}s",
     # Every statement goes by a key: a plan for any parameters is a good one, and making one takes as long as asking.
@@ -136,6 +139,11 @@ class PostgresConnection(Connection[Row]):
         finally:
             self.close()
         return True
+
+
+def ends_session(error: psycopg.Error) -> bool:
+    """Whether the server closes the connection after this error, even if it is still open now."""
+    return error.diag.severity_nonlocalized in ("FATAL", "PANIC")
 
 
 def _until(deadline: float, gen: Generator[Any, Any, _Value]) -> Generator[Any, Any, _Value]:

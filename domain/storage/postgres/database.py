@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager
+from itertools import chain, islice
 from threading import Event
-from typing import Any, Final, NoReturn
+from typing import Any, Final, NoReturn, cast
 
 import psycopg
 from eventsourcing.utils import strtobool
@@ -17,10 +17,11 @@ from typing_extensions import override
 
 from domain.errors import NotAllowed, NotInstalled, StorageError, StorageUnavailable
 from domain.storage.base import Database
-from domain.storage.postgres.connection import IDLE_IN_TRANSACTION_SECONDS_MAX, NoAnswer, PostgresConnection
+from domain.storage.postgres.connection import SET_IDLE_TIMEOUT, NoAnswer, PostgresConnection, ends_session
 from domain.storage.postgres.connection import Row as Row  # noqa: PLC0414 - whoever asks, reads rows
 from domain.storage.postgres.listener import PostgresListener
 from domain.storage.postgres.pool import CONNECTIONS_MAX, PostgresPool
+from domain.storage.postgres.scripts import statements_of
 from domain.storage.postgres.url import CONNECT_SECONDS_MAX, PostgresUrl
 from domain.storage.time_limit import TimeLimit, limit_here
 
@@ -40,7 +41,6 @@ _STATES: Final[Sequence[tuple[tuple[str, ...], type[StorageError], str]]] = (
 
 CREATE_SCHEMA: Final = "CREATE SCHEMA IF NOT EXISTS {schema}"
 _HAS_SCHEMA: Final = "SELECT 1 FROM pg_namespace WHERE nspname = %(name)s"
-_SET_IDLE_TIMEOUT: Final = f"SET LOCAL idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_SECONDS_MAX}s'"
 
 
 class PostgresDatabase(Database):
@@ -84,10 +84,31 @@ class PostgresDatabase(Database):
                     try:
                         return self._fetch(connection, statement, parameters, limit)
                     except psycopg.OperationalError as error:
-                        if isinstance(error, NoAnswer) or not (connection.closed or _ends_session(error)):
+                        if isinstance(error, NoAnswer) or not (connection.closed or ends_session(error)):
                             raise
             with self._of_process().pool.connection(limit) as connection:
                 return self._fetch(connection, statement, parameters, limit)
+
+    @contextmanager
+    def scanning(self, statement: bytes, parameters: Mapping[str, Any]) -> Iterator[Iterator[Row]]:
+        """Runs a SELECT whose rows come while the caller reads them, all of one snapshot, in bounded memory.
+
+        Its first row comes within the time limit; how long the others take is up to the caller.
+        """
+        limit = limit_here(self.timeout_seconds)
+        with (
+            self._translated(),
+            self._living_connection() as connection,
+            connection.cursor(binary=True) as cursor,
+            closing(cast("Generator[Row, None, None]", cursor.stream(statement, parameters))) as rows,
+        ):
+            connection.deadline = time.monotonic() + limit.left
+            try:
+                first = list(islice(rows, 1))
+            except NoAnswer as error:
+                self._explain(error, limit.seconds)
+            connection.deadline = None
+            yield chain(first, rows)
 
     @contextmanager
     def writing(self) -> Iterator[Cursor[Row]]:
@@ -99,7 +120,7 @@ class PostgresDatabase(Database):
             connection.cursor(binary=True) as cursor,
         ):
             if not connection.is_session:
-                cursor.execute(_SET_IDLE_TIMEOUT)
+                cursor.execute(SET_IDLE_TIMEOUT)
             yield cursor
 
     @contextmanager
@@ -122,7 +143,7 @@ class PostgresDatabase(Database):
             if token is not None:
                 connection.execute(sql.SQL("SET TRANSACTION SNAPSHOT {}").format(sql.Literal(token)))
             if not connection.is_session:
-                connection.execute(_SET_IDLE_TIMEOUT)
+                connection.execute(SET_IDLE_TIMEOUT)
             with connection.cursor(binary=True) as cursor:
                 yield cursor
 
@@ -258,11 +279,6 @@ class PostgresDatabase(Database):
         return text
 
 
-def _ends_session(error: psycopg.Error) -> bool:
-    """Whether the server closes the connection after this error, even if it is still open now."""
-    return error.diag.severity_nonlocalized in ("FATAL", "PANIC")
-
-
 class _Connections:
     """The connections of one process; a forked process makes its own."""
 
@@ -279,12 +295,3 @@ class _Connections:
 
 _PARENTS: Final[list[_Connections]] = []
 """What a forked process got from its parent: closing it would end the parent's sessions."""
-
-
-_STATEMENT: Final = re.compile(r"((?:\$\$.*?\$\$|.)+?)(?:;\n|\Z)", re.DOTALL)
-
-
-def statements_of(script: str) -> list[str]:
-    """The statements of a script, each without comment lines and without its semicolon; `$$` quotes functions."""
-    statements = _STATEMENT.findall(re.sub(r"(?m)^--.*\n", "", script))
-    return [statement.strip() for statement in statements if statement.strip()]

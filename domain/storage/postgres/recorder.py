@@ -143,7 +143,7 @@ class PostgresRecorder(Recorder):
 
     @override
     def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        return with_arrivals(self._fetch(_STREAM, {"appointment_id": appointment_id}))
+        return list(with_arrivals(self._fetch(_STREAM, {"appointment_id": appointment_id})))
 
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:

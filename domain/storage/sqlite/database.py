@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from threading import Event
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from typing_extensions import override
@@ -59,6 +60,18 @@ class SQLiteDatabase(Database):
         """Opens a cursor whose statements each read a snapshot of their own."""
         with self._translated(), self._pool.connection() as connection, _bounded(connection):
             yield connection.cursor()
+
+    @contextmanager
+    def scanning(self, statement: str, parameters: Mapping[str, Any]) -> Iterator[Iterator[tuple[Any, ...]]]:
+        """Runs a SELECT whose rows come while the caller reads them, all of one snapshot, in bounded memory.
+
+        Its first row comes within the time limit; how long the others take is up to the caller.
+        """
+        with self._translated(), self._pool.connection() as connection:
+            cursor = connection.cursor()
+            with _bounded(connection):
+                first = cursor.execute(statement, parameters).fetchmany(1)
+            yield chain(first, cursor)
 
     @contextmanager
     def snapshot(self) -> Iterator[sqlite3.Cursor]:

@@ -130,7 +130,7 @@ class SQLiteRecorder(Recorder):
                 """,
                 {"appointment_id": appointment_id},
             )
-            return with_arrivals(cursor)
+            return list(with_arrivals(cursor))
 
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:

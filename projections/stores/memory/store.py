@@ -16,7 +16,16 @@ from domain.storage.base import StoredEnvelope
 from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
-from projections.stores.base import FollowerSign, OwnerCounts, ScheduleChange, ScheduleQuery, Stamp, Store, UnitOfWork
+from projections.stores.base import (
+    ChangesQuery,
+    FollowerSign,
+    OwnerCounts,
+    ScheduleChange,
+    ScheduleQuery,
+    Stamp,
+    Store,
+    UnitOfWork,
+)
 from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState, Pointer
 from projections.stores.generations import Partition
 from projections.stores.tally import Tally
@@ -155,19 +164,40 @@ class MemoryStore(Store):
             return self.stamp(), [one for one in counts if one.planned + one.done + one.canceled][:limit]
 
     @override
-    def changes(self, side: Side, owner_id: str, *, after: Position) -> tuple[Stamp, list[ScheduleChange]]:
+    def changes(self, query: ChangesQuery) -> tuple[Stamp, list[ScheduleChange]]:
         with self._database.contents.lock:
-            rows = self._serving().schedules[side].get(owner_id, {}).values()
-            changed = [ScheduleChange(row.appointment_id, row.position, row) for row in rows if row.position > after]
-            return self.stamp(), sorted(changed, key=lambda change: (change.position, change.appointment_id))
+            rows = self._serving().schedules[query.side].get(query.owner_id, {}).values()
+            changed = sorted(
+                (
+                    ScheduleChange(row.appointment_id, row.position, row)
+                    for row in rows
+                    if row.position > query.after
+                    or (row.position == query.after and query.after_id and row.appointment_id > query.after_id)
+                ),
+                key=lambda change: (change.position, change.appointment_id),
+            )
+            return self.stamp(), changed[: query.limit]
 
     @override
-    def streams(self, side: Side, owner_id: str) -> tuple[Stamp, list[StoredEnvelope]]:
+    @contextmanager
+    def scan_schedule(self, query: ScheduleQuery) -> Iterator[tuple[Stamp, Iterator[str]]]:
+        stamp, bodies = self.schedule(query)
+        yield stamp, iter(bodies)
+
+    @override
+    @contextmanager
+    def scan_changes(self, query: ChangesQuery) -> Iterator[tuple[Stamp, Iterator[ScheduleChange]]]:
+        stamp, changed = self.changes(query)
+        yield stamp, iter(changed)
+
+    @override
+    @contextmanager
+    def scan_streams(self, side: Side, owner_id: str) -> Iterator[tuple[Stamp, Iterator[StoredEnvelope]]]:
         with self._database.contents.lock:
             stamp = self.stamp()
             ids = sorted(self._serving().schedules[side].get(owner_id, {}))
             envelopes = [stored for one in ids for stored in self._recorder.stream(AppointmentId(one))]
-            return stamp, [stored for stored in envelopes if stored.position <= stamp.position]
+        yield stamp, (stored for stored in envelopes if stored.position <= stamp.position)
 
     @override
     def appointments_count(self) -> int:

@@ -15,7 +15,8 @@ from typing_extensions import override
 from domain.appointment import current_fold_version
 from domain.errors import RebuildRunning, StorageUnavailable
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage.postgres.database import PostgresDatabase, Row, statements_of
+from domain.storage.postgres.database import PostgresDatabase, Row
+from domain.storage.postgres.scripts import statements_of
 from domain.storage.tables_version import TABLES_VERSION
 from projections.stores.catalogue import GenerationState
 from projections.stores.generations import (

@@ -115,13 +115,15 @@ _CHANGES: Final = """
             ends_at, is_deleted, body
         FROM {schema}.{side}_schedule_{generation}
         WHERE {side}_id = %(owner_id)s
-        AND position > %(after)s
+        AND (position, appointment_id) > (%(after)s::bigint, %(after_id)s::text)
+        ORDER BY position, appointment_id
+        LIMIT %(limit)s
     ) AS answer ON serving.generation = {generation}
     WHERE serving.fold_version = %(fold_version)s
 """
 
-# OFFSET 0 forces a nested loop, stream by stream, whatever the planner knows of the tables. The library's column has
-# the collation of the database, and an index serves only comparisons under its own.
+# OFFSET 0 forces a nested loop, stream by stream in the order of the ids, whatever the planner knows of the tables.
+# The library's column has the collation of the database, and an index serves only comparisons under its own.
 _STREAMS: Final = """
     SELECT
         serving.generation, generation.fold_version, generation.position,
@@ -134,15 +136,20 @@ _STREAMS: Final = """
     JOIN {schema}.generation ON generation.number = serving.generation
     LEFT JOIN (
         SELECT event.*
-        FROM {schema}.{side}_schedule_{generation} AS schedule
+        FROM (
+            SELECT appointment_id
+            FROM {schema}.{side}_schedule_{generation}
+            WHERE {side}_id = %(owner_id)s
+            ORDER BY appointment_id
+        ) AS schedule
         CROSS JOIN LATERAL (
             SELECT notification_id, originator_version, originator_id, topic, state, arrived_at
             FROM {schema}.stored_events
             WHERE originator_id = schedule.appointment_id COLLATE "default"
+            ORDER BY originator_version
             OFFSET 0
         ) AS event
-        WHERE schedule.{side}_id = %(owner_id)s
-        AND event.notification_id <= (SELECT position FROM {schema}.generation WHERE number = {generation})
+        WHERE event.notification_id <= (SELECT position FROM {schema}.generation WHERE number = {generation})
     ) AS answer ON serving.generation = {generation}
     WHERE serving.fold_version = %(fold_version)s
 """

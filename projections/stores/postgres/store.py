@@ -189,6 +189,12 @@ class PostgresStore(RelationalStore):
         return self._database.fetch(self._database.statement(query, side=side, generation=generation), parameters)
 
     @override
+    def scanning(
+        self, query: str, parameters: Mapping[str, Any], *, side: Side, generation: Generation
+    ) -> AbstractContextManager[Iterator[Row]]:
+        return self._database.scanning(self._database.statement(query, side=side, generation=generation), parameters)
+
+    @override
     def array(self, texts: Sequence[str]) -> list[str]:
         return list(texts)
 

@@ -107,7 +107,9 @@ _CHANGES: Final = """
             ends_at, is_deleted, body
         FROM {side}_schedule_{generation}
         WHERE {side}_id = :owner_id
-        AND position > :after
+        AND (position, appointment_id) > (:after, :after_id)
+        ORDER BY position, appointment_id
+        LIMIT COALESCE(:limit, -1)
     ) AS answer ON serving.generation = {generation}
     WHERE serving.fold_version = :fold_version
 """
@@ -128,6 +130,7 @@ _STREAMS: Final = """
         JOIN stored_events AS event ON event.originator_id = schedule.appointment_id
         WHERE schedule.{side}_id = :owner_id
         AND event.rowid <= (SELECT position FROM generation WHERE number = {generation})
+        ORDER BY schedule.appointment_id, event.originator_version
     ) AS answer ON serving.generation = {generation}
     WHERE serving.fold_version = :fold_version
 """

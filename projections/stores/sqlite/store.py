@@ -155,6 +155,12 @@ class SQLiteStore(RelationalStore):
             return cursor.execute(_statement(query, side, generation), parameters).fetchall()
 
     @override
+    def scanning(
+        self, query: str, parameters: Mapping[str, Any], *, side: Side, generation: Generation
+    ) -> AbstractContextManager[Iterator[Row]]:
+        return self._database.scanning(_statement(query, side, generation), parameters)
+
+    @override
     def array(self, texts: Sequence[str]) -> str:
         return json.dumps(texts)
 
