@@ -13,6 +13,7 @@ from projections.appointments import Appointments
 from projections.follower import Follower
 from projections.web import api
 from projections.web.configuration import Access
+from projections.web.errors import tell_errors
 from projections.web.feed import add_feed
 from projections.web.guard import Guard
 from projections.web.health import add_health
@@ -52,6 +53,7 @@ def create_app(service: Service) -> ASGIApp:
         redirect_slashes=False,
     )
     answer_with_problems(app)
+    tell_errors(app)
     app.state.appointments = service.appointments
     app.include_router(api.router)
     add_health(app, service.appointments, service.follower)

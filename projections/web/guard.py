@@ -15,6 +15,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from projections.web.configuration import Access
+from projections.web.errors import told
 from projections.web.problems import defect, problem
 
 REQUESTS_MAX: Final = 200
@@ -26,9 +27,13 @@ STREAMS_MAX: Final = 1_000
 STREAMS: Final = "/live/"
 """How the paths of such pages' streams begin."""
 
-_OPEN_ROUTES: Final = ("/healthz", "/readyz", "/calendar/")
+_OPEN_ROUTES: Final = ("/healthz", "/readyz", "/calendar/", "/static/")
 _HEALTH: Final = ("/healthz", "/readyz")
 _INTAKE: Final = "/envelopes"
+
+_UNAUTHORIZED: Final = "a valid token is needed"
+_CHALLENGE: Final = {"WWW-Authenticate": 'Bearer realm="appointments", Basic realm="appointments", charset="UTF-8"'}
+"""A browser then asks for the token, as the password of any name."""
 
 _HEADERS: Final = {
     "Content-Security-Policy": (
@@ -78,20 +83,20 @@ class Guard:
     def _refusal(self, scope: Scope, *, is_stream: bool) -> Response | None:
         headers, path = Headers(scope=scope), str(scope["path"])
         if _host_of(headers.get("host", "")) not in self._access.hosts:
-            return problem(HTTPStatus.MISDIRECTED_REQUEST, "this service is not known under that host name")
+            detail = "this service is not known under that host name"
+            return told(path, headers, HTTPStatus.MISDIRECTED_REQUEST, detail)
         if path not in _HEALTH and self._under_way[is_stream] >= (STREAMS_MAX if is_stream else REQUESTS_MAX):
-            return problem(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; try again")
+            return told(path, headers, HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; try again")
         if self._access.token is None or path == _INTAKE or path.startswith(_OPEN_ROUTES):
             return None
         if any(self._access.opens(token) for token in (bearer_token(headers), _password(headers)) if token):
             return None
-        return unauthorized()
+        return told(path, headers, HTTPStatus.UNAUTHORIZED, _UNAUTHORIZED, headers=_CHALLENGE)
 
 
 def unauthorized() -> Response:
-    """The answer to a request without a valid token; a browser then asks for one, as a password of any name."""
-    challenge = 'Bearer realm="appointments", Basic realm="appointments", charset="UTF-8"'
-    return problem(HTTPStatus.UNAUTHORIZED, "a valid token is needed", headers={"WWW-Authenticate": challenge})
+    """The answer to a program's request without a valid token."""
+    return problem(HTTPStatus.UNAUTHORIZED, _UNAUTHORIZED, headers=_CHALLENGE)
 
 
 def bearer_token(headers: Headers) -> str | None:

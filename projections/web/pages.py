@@ -13,6 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, Response
 
 from domain.appointment import Appointment
+from domain.arguments import identifier
 from domain.errors import AppointmentNotFound, AppointmentsError, UsageError
 from projections.appointments import Appointments
 from projections.queries.schedules import Schedules
@@ -88,6 +89,8 @@ class _Pages:
     def _overview(self, request: Request) -> Response:
         view, schedules = view_of(request.query_params), self._appointments.schedules
         searched = request.query_params.get("q", "").strip()
+        if searched:
+            identifier("id", searched)
         after = {side: request.query_params.get(f"after_{side}") or None for side in Side}
         return page(
             "overview.html",

@@ -9,7 +9,6 @@ from typing import Any, Final
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from starlette.exceptions import HTTPException
 from typing_extensions import TypedDict
 
 from domain.errors import (
@@ -81,7 +80,7 @@ def status_of(error: AppointmentsError) -> HTTPStatus:
 
 
 def answer_with_problems(app: FastAPI) -> None:
-    """Lets every error leave as a problem document."""
+    """Lets the errors of the product, and requests that cannot be read, leave as problem documents."""
 
     @app.exception_handler(AppointmentsError)
     async def product_error(request: Request, error: AppointmentsError) -> Response:
@@ -95,16 +94,6 @@ def answer_with_problems(app: FastAPI) -> None:
         name = next((str(part) for part in first["loc"][1:]), "request")
         reason = first.get("ctx", {}).get("error") or first["msg"]
         return problem(HTTPStatus.BAD_REQUEST, f"{name}: {reason}")
-
-    @app.exception_handler(HTTPException)
-    async def http_error(request: Request, error: HTTPException) -> Response:
-        del request
-        return problem(HTTPStatus(error.status_code), str(error.detail), headers=error.headers)
-
-    @app.exception_handler(Exception)
-    async def unforeseen_error(request: Request, error: Exception) -> Response:
-        del request
-        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, defect(error))
 
 
 def defect(error: Exception) -> str:

@@ -69,7 +69,7 @@ def schedule_page(schedules: Schedules, side: Side, owner_id: str, view: View) -
         view=view,
         schedule=schedule,
         week=week_of(view.week, view.zone, [*schedule, *undated]),
-        overlaps=_overlaps(schedule),
+        overlaps=_overlaps(_planned(schedule, start, end, question, asked)),
         today=local(datetime.now(UTC), view.zone).date(),
         earlier=_dated(earlier),
         later=_dated(later),
@@ -77,9 +77,25 @@ def schedule_page(schedules: Schedules, side: Side, owner_id: str, view: View) -
     )
 
 
-def _overlaps(schedule: Schedule) -> dict[AppointmentId, list[Appointment]]:
+def _planned(
+    schedule: Schedule, start: datetime, end: datetime, question: Callable[..., Schedule], asked: dict[str, Any]
+) -> list[Appointment]:
+    """The planned appointments of a week, and those that one of them overlaps before the week or after it."""
+    planned = [
+        one
+        for one in schedule
+        if one.status is Status.PLANNED and one.deleted_at is None and one.start_date is not None
+    ]
+    first = min((one.start_date for one in planned if one.start_date), default=start)
+    last = max((one.end_date for one in planned if one.end_date), default=end)
+    if start <= first and last <= end:
+        return planned
+    wider = asked | {"status": Status.PLANNED, "include_deleted": False}
+    return list(question(schedule.owner_id, start=min(start, first), end=max(end, last), **wider))
+
+
+def _overlaps(planned: list[Appointment]) -> dict[AppointmentId, list[Appointment]]:
     found: dict[AppointmentId, list[Appointment]] = defaultdict(list)
-    planned = [one for one in schedule if one.status is Status.PLANNED and one.deleted_at is None]
     for conflict in conflicts_of(planned):
         found[conflict.first.id].append(conflict.second)
         found[conflict.second.id].append(conflict.first)

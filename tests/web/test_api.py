@@ -168,7 +168,7 @@ def test_an_id_may_hold_anything_as_one_encoded_segment(sqlite_place: Place) -> 
         ("talents/%00", 400, "talent_id: expected an id that is not blank"),
         ("talents/%20", 400, "talent_id: expected an id that is not blank"),
         ("talents/" + "x" * 513, 400, "talent_id: expected an id that is not blank, of at most 512 bytes"),
-        ("talents/a/b", 404, "Not Found"),
+        ("talents/a/b", 404, "there is nothing at this address"),
         ("appointments/z", 404, "no appointment has the id 'z'"),
         ("appointments/z/history", 404, "no appointment has the id 'z'"),
     ],
@@ -182,12 +182,12 @@ def test_what_makes_no_sense_is_a_problem_that_says_what_was_expected(
 
 
 def test_the_cursor_and_the_token_of_another_question_are_409_for_each_makes_sense_elsewhere(
-    sqlite_client: httpx.Client,
+    reading_client: httpx.Client,
 ) -> None:
-    cursor = sqlite_client.get("/api/talents/talent-1?limit=1").json()["next"]
-    token = sqlite_client.get("/api/talents/talent-1/changes").json()["token"]
-    assert sqlite_client.get("/api/coaches/coach-1", params={"after": cursor}).status_code == 409
-    assert sqlite_client.get("/api/coaches/coach-1/changes", params={"since": token}).status_code == 409
+    cursor = reading_client.get("/api/talents/talent-1?limit=1").json()["next"]
+    token = reading_client.get("/api/talents/talent-1/changes").json()["token"]
+    assert reading_client.get("/api/coaches/coach-1", params={"after": cursor}).status_code == 409
+    assert reading_client.get("/api/coaches/coach-1/changes", params={"since": token}).status_code == 409
 
 
 def test_an_answer_that_a_client_has_is_not_sent_again_until_something_moves(

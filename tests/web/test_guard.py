@@ -80,3 +80,12 @@ def test_the_log_names_routes_and_never_whom_was_asked_for(
     written = [one.getMessage() for one in caplog.records if one.name.startswith("appointments")]
     assert any("/api/talents/{" in message for message in written)
     assert not [message for message in written if "talent-1" in message]
+
+
+def test_a_browser_without_the_token_gets_a_page_with_its_style(client: httpx.Client) -> None:
+    refused = client.get("/talents/talent-1", headers={"Accept": "text/html"})
+    assert (refused.status_code, refused.headers["content-type"]) == (401, "text/html; charset=utf-8")
+    assert "Basic" in refused.headers["www-authenticate"]
+    assert "a valid token is needed" in refused.text
+    assert "talent-1" not in refused.text
+    assert client.get("/static/appointments.css").status_code == 200

@@ -240,6 +240,25 @@ def test_every_id_has_its_page_and_links_lead_to_it(client: httpx.Client, sqlite
     assert "Séance Découverte" in page(client, unescape(coach))
 
 
+def test_a_conflict_is_marked_in_the_week_of_one_though_the_other_begins_after_it(
+    client: httpx.Client, sqlite_place: Place
+) -> None:
+    late = {"startDate": "2023-07-16T23:00:00Z", "endDate": "2023-07-17T01:00:00Z"}
+    after = {"startDate": "2023-07-17T00:30:00Z", "endDate": "2023-07-17T02:00:00Z"}
+    project(
+        sqlite_place,
+        as_json(envelope(1, id="late", title="Over midnight", **late)),
+        as_json(envelope(2, id="after", title="Of Monday", **after)),
+        as_json(envelope(3, id="done", title="Held", status="DONE", **after)),
+    )
+    shown = words(page(client, "/talents/talent-1?week=2023-07-10&tz=UTC"))
+    assert "Conflict: at the same time as Of Monday , 17 July 2023, 00:30 UTC" in shown
+    assert "Held" not in shown
+    assert "at the same time as Over midnight, 16 July" in words(
+        page(client, "/talents/talent-1?week=2023-07-17&tz=UTC")
+    )
+
+
 @pytest.mark.parametrize(
     ("path", "status", "expected"),
     [
@@ -254,6 +273,10 @@ def test_every_id_has_its_page_and_links_lead_to_it(client: httpx.Client, sqlite
         ("/talents/%FF", 400, "expected an id as percent-encoded UTF-8"),
         (f"/talents/{'x' * 3000}", 400, "expected an id that is not blank, of at most"),
         ("/talents/", 400, "expected an id that is not blank"),
+        ("/talents/%zz", 400, "expected an id as percent-encoded UTF-8"),
+        ("/talents/x?tz=UTC&tz=Europe/Paris", 400, "tz: expected once, found 2 times"),
+        ("/?q=%00", 400, "id: expected an id that is not blank, of at most 512 bytes"),
+        (f"/?q={'x' * 513}", 400, "id: expected an id that is not blank, of at most 512 bytes"),
         ("/appointments/nothing", 404, "no appointment has the id 'nothing'"),
         ("/appointments/%3Cb%3E", 404, "no appointment has the id '<b>'"),
         ("/?after_talent=x", 400, "the cursor does not belong to this question"),

@@ -12,6 +12,7 @@ import pytest
 
 from projections.metrics import CONTENT_TYPE, metrics_text
 from projections.web.app import Service
+from projections.web.errors import NOWHERE
 from tests.conftest import Ask, Place
 from tests.support.serving import serve_process, served
 
@@ -42,12 +43,23 @@ def test_the_command_says_where_it_listens_and_ends_with_0_when_it_is_asked_to(d
 def test_an_unknown_path_is_a_problem_document_with_every_header(place: Place) -> None:
     with served(Service(appointments=place.appointments())) as client:
         answer = client.get("/nothing/here")
-    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "Not Found"}
+    assert answer.json() == {"type": "about:blank", "title": "Not Found", "status": 404, "detail": NOWHERE}
     assert answer.headers["content-security-policy"].startswith("default-src 'none'; ")
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["cache-control"] == "no-store"
     assert not {"set-cookie", "access-control-allow-origin", "server"} & set(answer.headers)
+
+
+def test_a_browser_gets_a_page_about_an_unknown_path_and_a_program_a_document(place: Place) -> None:
+    with served(Service(appointments=place.appointments())) as client:
+        client.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+        for path in ("/nothing/here", "/talents/a/b", "/favicon.ico"):
+            answer = client.get(path)
+            assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
+            assert NOWHERE in answer.text
+        assert client.post("/talents/a").headers["content-type"] == "text/html; charset=utf-8"
+        assert client.get("/api/nothing").headers["content-type"] == "application/problem+json"
 
 
 @pytest.mark.parametrize(
