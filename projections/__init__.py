@@ -5,6 +5,7 @@ projector      reads envelopes in batches, folds them and writes rows      rows 
 following      what a follower tells, and how long it waits for a database  logs  the names and forms of what is told
 follower       a projector that follows in a thread of a longer-running command
 outbox         pulls envelopes from the outbox of another database
+status         where an installation stands, and how healthy it is
 calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history
@@ -13,7 +14,7 @@ stores/        the tables of the read models: memory, SQLite, PostgreSQL
 cli/           the command line                                            web/  the HTTP service
 """
 
-from projections.appointments import Appointments, InstallationStatus
+from projections.appointments import Appointments
 from projections.calendar_links import CalendarLink, CalendarLinks
 from projections.outbox import Outbox
 from projections.projector import Projector
@@ -29,6 +30,7 @@ from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 from projections.rebuilding.verification import Verification
 from projections.rows import Side
+from projections.status import InstallationStatus
 from projections.stores.base import FollowerSign, OwnerCounts, Stamp
 from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState
 

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
 from threading import Event
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
 from domain.arguments import optional, seconds
-from domain.errors import NotAllowed
 from domain.event_store import EventStore
-from domain.identifiers import Generation, Position
+from domain.identifiers import Generation
 from domain.input.batches import BATCH_ITEMS_MAX
 from domain.pulling import OVERLAP_DEFAULT, OutboxQuery
 from domain.storage import open_database
@@ -21,50 +19,15 @@ from domain.storage.time_limit import time_limit
 from projections.calendar_links import CalendarLinks
 from projections.outbox import Outbox
 from projections.projector import Projector
-from projections.queries.documents import document_of
 from projections.queries.schedules import Schedules
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
 from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
+from projections.rebuilding.signs import RebuildSigns
 from projections.rebuilding.verification import Verification, verify
-from projections.stores import store_of
-from projections.stores.base import FollowerSign
-from projections.stores.catalogue import Catalogue, GenerationState
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InstallationStatus:
-    """Where an installation stands.
-
-    Attributes:
-        events: how many envelopes are stored.
-        position: the position up to which the serving read models are projected.
-        lag: how many positions the event store is ahead of that.
-        generation: the generation of the read models that serves.
-        appointments: how many appointments it holds; None for a role that may not read them.
-        quarantined: how many items wait in the quarantine.
-        oldest_unprojected_seconds: how long ago the first envelope that is not projected arrived; None when there is
-            none, or its arrival was not recorded.
-        blocked_at: the position of the event that the projector stopped in front of, since it cannot be folded; or
-            None.
-        followers: the last signs of life of those who project, latest first; a day old at most.
-        unfinished_rebuild: the generation that a running or interrupted rebuild makes, or None.
-    """
-
-    events: int
-    position: Position
-    lag: int
-    generation: Generation
-    appointments: int | None
-    quarantined: int
-    oldest_unprojected_seconds: float | None
-    unfinished_rebuild: Generation | None
-    blocked_at: Position | None
-    followers: tuple[FollowerSign, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """The document of `appointments status --json`."""
-        return document_of(asdict(self))
+from projections.status import InstallationStatus, note_verification, status_of
+from projections.stores import health_of, store_of
+from projections.stores.catalogue import Catalogue
 
 
 class Appointments:
@@ -169,29 +132,14 @@ class Appointments:
         return Outbox(self.events, outbox, closing=self._closing)
 
     def status(self) -> InstallationStatus:
-        """Positions, lag and counts; each is asked for by itself, so they may be a moment apart.
+        """Positions, lag, counts and health; each is asked for by itself, so they may be a moment apart.
 
         Raises:
             StorageUnavailable: the database gave no answer in time.
             StorageError: the database cannot be used.
         """
         with time_limit(self._database.timeout_seconds):
-            stamp, followers = self.schedules.stamp(), store_of(self._database).followers()
-            return InstallationStatus(
-                events=self.events.count(),
-                position=stamp.position,
-                lag=stamp.lag,
-                generation=stamp.generation,
-                appointments=self._appointments_count(),
-                quarantined=len(self.events.quarantine),
-                oldest_unprojected_seconds=self.events.seconds_since_arrival_after(stamp.position),
-                unfinished_rebuild=self._unfinished_rebuild(),
-                blocked_at=min(
-                    (one.blocked_at for one in followers if one.blocked_at and one.blocked_at > stamp.position),
-                    default=None,
-                ),
-                followers=tuple(followers),
-            )
+            return status_of(self._database)
 
     def catalogue(self) -> Catalogue:
         """The generations of the read models, and which of them serves.
@@ -208,16 +156,6 @@ class Appointments:
             StorageError: the database cannot be used.
         """
         return store_of(self._database).sizes()
-
-    def _appointments_count(self) -> int | None:
-        try:
-            return self.schedules.count()
-        except NotAllowed:  # the monitor's role
-            return None
-
-    def _unfinished_rebuild(self) -> Generation | None:
-        unfinished = self.catalogue().made_by_this_fold(GenerationState.BUILDING)
-        return unfinished[-1].number if unfinished else None
 
     def rebuild(
         self,
@@ -245,14 +183,16 @@ class Appointments:
             PoisonEvent: a stored event cannot be folded.
             StorageError: the database cannot be used. Whatever is raised, the old generation serves.
         """
-        return rebuild(
+        report = rebuild(
             self._database,
             self._location,
             restart=restart,
             processes=processes,
-            progress=progress,
+            progress=RebuildSigns(health_of(self._database), progress),
             executor=executor,
         )
+        note_verification(self._database, report.generation, checked=report.appointments, differences=0)
+        return report
 
     def verify(
         self,
@@ -273,7 +213,12 @@ class Appointments:
             VersionMismatch: none were made by this version of the fold.
             StorageError: the database cannot be used.
         """
-        return verify(self._database, self._location, sample=sample, progress=progress, executor=executor)
+        generation = self.schedules.stamp().generation
+        found = verify(self._database, self._location, sample=sample, progress=progress, executor=executor)
+        if sample is None:
+            differences = len(found.differences)
+            note_verification(self._database, generation, checked=found.checked, differences=differences)
+        return found
 
     def rollback(self) -> Generation:
         """Catches the previous generation up and lets readers see it again; returns its number.

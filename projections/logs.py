@@ -40,6 +40,7 @@ class LogEvent(StrEnum):
     ALIVE = "alive"
     SWITCHED = "switched"
     STOPPED = "stopped"
+    NOT_NOTED = "not_noted"
 
 
 def tell(event: LogEvent, *, level: int = logging.INFO, **fields: Any) -> None:

@@ -18,7 +18,8 @@ from typing_extensions import override
 from domain.appointment import current_fold_version
 from domain.envelope import RefusalCode
 from domain.storage.base import QuarantineCount
-from projections.appointments import Appointments, InstallationStatus
+from projections.appointments import Appointments
+from projections.status import InstallationStatus
 from projections.stores.catalogue import Catalogue, GenerationState
 
 CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"

@@ -8,6 +8,7 @@ from domain.storage import Database
 from domain.storage.location import BackendName
 from projections.stores.base import Store
 from projections.stores.generations import Backend, Generations
+from projections.stores.health import Health
 from projections.stores.links import Links
 
 
@@ -35,6 +36,11 @@ def _backend(name: BackendName) -> Backend[Any]:
             from projections.stores import postgres
 
             return postgres.BACKEND
+
+
+def health_of(database: Database) -> Health:
+    """What an opened database keeps of the installation's health."""
+    return _backend(database.backend).health(database)
 
 
 def links_of(database: Database) -> Links:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -14,6 +14,9 @@ from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
 from projections.stores.base import FollowerSign
+
+_IN_LINES: Final = ("followers", "sizes", "rebuild", "last_verification", "projected_at")
+"""What is printed in lines of its own."""
 
 _NAMES: Final = {
     "lag": "the lag is",
@@ -47,6 +50,14 @@ def status(
             "--max-silence", metavar="S", help="Within how many seconds a follower must have been seen. [any time]"
         ),
     ] = None,
+    max_rebuild_silence: Annotated[
+        float,
+        typer.Option(
+            "--max-rebuild-silence",
+            metavar="S",
+            help="Within how many seconds an unfinished rebuild must have been seen for --check.",
+        ),
+    ] = 600.0,
     sizes: Annotated[bool, typer.Option("--sizes", help="With the bytes on disk of each table.")] = False,
     prometheus: Annotated[
         bool, typer.Option("--prometheus", help="Print metrics in Prometheus' text format.")
@@ -77,6 +88,16 @@ def status(
         troubles.append(f"an event that cannot be folded stops the projector, at position {found.blocked_at:,}")
     if check and max_silence is not None and not _seen_within(max_silence, found.followers):
         troubles.append(f"no follower gave a sign of life within {max_silence:g} s")
+    if check and found.rebuild is not None and found.rebuild.silent_seconds > max_rebuild_silence:
+        troubles.append(
+            f"the rebuild of generation {found.rebuild.generation} stands still: it gave no sign of life "
+            f"for {found.rebuild.silent_seconds:,.0f} s"
+        )
+    if check and found.last_verification is not None and found.last_verification.differences:
+        verified = found.last_verification
+        troubles.append(
+            f"the last verification, of generation {verified.generation}, found differences: {verified.differences:,}"
+        )
     if troubles:
         complain("; ".join(troubles))
         raise typer.Exit(EXIT_FOUND)
@@ -86,18 +107,34 @@ def _print(document: dict[str, Any]) -> None:
     table = plain_table("what", "value #")
     table.show_header = False
     for name, value in document.items():
-        if name not in ("followers", "sizes") and value is not None:
+        if name not in _IN_LINES and value is not None:
             table.add_row(name.replace("_", " "), f"{value:,}")
     for name, size in document.get("sizes", {}).items():
         table.add_row(f"bytes of {name}", f"{size:,}")
     show(console(), table)
-    for one in document["followers"]:
-        console().print(
-            text(f"follower {one['name']} since {one['started_at']}, seen {one['seen_at']} at {one['position']:,}"),
-            soft_wrap=True,
+    for line in _lines(document):
+        console().print(text(line), soft_wrap=True)
+
+
+def _lines(document: dict[str, Any]) -> Iterator[str]:
+    if document["projected_at"] is not None:
+        yield f"last batch projected {document['projected_at']}"
+    if (rebuild := document["rebuild"]) is not None:
+        loaded, partitions = rebuild["partitions_loaded"], rebuild["partitions"]
+        yield (
+            f"rebuild of generation {rebuild['generation']}, {rebuild['phase'] or 'begun'}: {loaded:,} of "
+            f"{partitions:,} partitions loaded, seen {rebuild['seen_at']}"
         )
+    if (verified := document["last_verification"]) is not None:
+        yield (
+            f"verified generation {verified['generation']} {verified['verified_at']}: "
+            f"{verified['checked']:,} appointments, {verified['differences']:,} differences"
+        )
+    for one in document["followers"]:
+        yield f"follower {one['name']} since {one['started_at']}, seen {one['seen_at']} at {one['position']:,}"
 
 
 def _seen_within(seconds: float, followers: Iterable[FollowerSign]) -> bool:
+    """Whether one of them was seen; a sign from the future says nothing, for a clock was wrong."""
     now = datetime.now(UTC)
-    return any((now - one.seen_at).total_seconds() <= seconds for one in followers if one.blocked_at is None)
+    return any(abs((now - one.seen_at).total_seconds()) <= seconds for one in followers if one.blocked_at is None)

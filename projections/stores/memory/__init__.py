@@ -6,6 +6,7 @@ from typing import Final
 
 from projections.stores.generations import Backend
 from projections.stores.memory.generations import MemoryGenerations
+from projections.stores.memory.health import MemoryHealth
 from projections.stores.memory.store import MemoryStore
 
-BACKEND: Final = Backend(MemoryStore, MemoryGenerations)
+BACKEND: Final = Backend(MemoryStore, MemoryGenerations, MemoryHealth)

@@ -28,6 +28,7 @@ from projections.stores.base import (
 )
 from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState, Pointer
 from projections.stores.generations import Partition
+from projections.stores.health import VerificationNote
 from projections.stores.tally import Tally
 
 
@@ -36,6 +37,7 @@ class Tables:
     """The three tables of one generation, and the lock that its unit of work holds."""
 
     info: GenerationInfo
+    projected_at: datetime | None = None
     write_lock: RLock = field(default_factory=RLock)
     appointments: dict[str, AppointmentRow] = field(default_factory=dict)
     schedules: dict[Side, dict[str, dict[str, ScheduleRow]]] = field(
@@ -68,6 +70,8 @@ class ReadModels:
         self.generations = {first: Tables(info)}
         self.partitions: dict[Generation, dict[int, tuple[Partition, Tally | None]]] = {}
         self.rebuilding = Lock()
+        self.rebuild_sign: tuple[str, datetime] | None = None
+        self.verification: VerificationNote | None = None
         self.followers: dict[str, FollowerSign] = {}
         self.calendar_links: dict[tuple[Side, str], str] = {}
 
@@ -270,6 +274,7 @@ class MemoryUnitOfWork(UnitOfWork):
                 self._tables.remove(removed)
                 self._tables.put(rows)
                 self._tables.info = replace(self._tables.info, position=position)
+                self._tables.projected_at = datetime.now(UTC)
 
 
 def _counts(owner_id: str, rows: Sequence[ScheduleRow]) -> OwnerCounts:

@@ -6,6 +6,7 @@ from typing import Final
 
 from projections.stores.generations import Backend
 from projections.stores.postgres.generations import PostgresGenerations
+from projections.stores.postgres.health import PostgresHealth
 from projections.stores.postgres.store import PostgresStore
 
-BACKEND: Final = Backend(PostgresStore, PostgresGenerations)
+BACKEND: Final = Backend(PostgresStore, PostgresGenerations, PostgresHealth)

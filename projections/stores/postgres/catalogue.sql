@@ -6,7 +6,8 @@ CREATE TABLE IF NOT EXISTS {schema}.generation (
     fold_version bigint NOT NULL,
     position bigint NOT NULL,
     state text NOT NULL,
-    created_at timestamptz NOT NULL
+    created_at timestamptz NOT NULL,
+    projected_at timestamptz
 );
 
 -- The pointers: which generation serves the code of each version of the fold, and which one did before.
@@ -52,13 +53,4 @@ CREATE TABLE IF NOT EXISTS {schema}.calendar_link (
     token text NOT NULL UNIQUE,
     created_at timestamptz NOT NULL,
     PRIMARY KEY (side, owner_id)
-);
-
--- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
-CREATE TABLE IF NOT EXISTS {schema}.follower (
-    name text PRIMARY KEY,
-    started_at timestamptz NOT NULL,
-    seen_at timestamptz NOT NULL,
-    position bigint NOT NULL,
-    blocked_at bigint
 );

@@ -46,11 +46,5 @@ CREATE TABLE IF NOT EXISTS {schema}.calendar_link (
     PRIMARY KEY (side, owner_id)
 );
 
--- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
-CREATE TABLE IF NOT EXISTS {schema}.follower (
-    name text PRIMARY KEY,
-    started_at timestamptz NOT NULL,
-    seen_at timestamptz NOT NULL,
-    position bigint NOT NULL,
-    blocked_at bigint
-);
+-- When a projector last committed a batch: unknown of what version 1 projected.
+ALTER TABLE {schema}.generation ADD COLUMN IF NOT EXISTS projected_at timestamptz;

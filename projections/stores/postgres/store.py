@@ -27,12 +27,13 @@ from projections.stores.postgres.unit_of_work import PostgresUnitOfWork
 from projections.stores.relational import RelationalStore
 
 _FOLDER: Final = resources.files("projections.stores.postgres")
-MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
+_HEALTH_SQL: Final = (_FOLDER / "health.sql").read_text("utf-8")
+MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8") + _HEALTH_SQL
 _CATALOGUE_SQL: Final = (_FOLDER / "catalogue.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "keys.sql").read_text("utf-8")
 _VIEWS_SQL: Final = (_FOLDER / "views.sql").read_text("utf-8")
-INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL + _VIEWS_SQL
+INSTALLATION_SQL: Final = EVENT_STORE_SQL + _CATALOGUE_SQL + _HEALTH_SQL + GENERATION_SQL + KEYS_SQL + _VIEWS_SQL
 
 _CATALOGUE: Final = """
     SELECT

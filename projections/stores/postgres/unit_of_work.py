@@ -56,7 +56,9 @@ _REMOVE: Final = """
 """
 
 _MOVE: Final = """
-    UPDATE {schema}.generation SET position = %(position)s WHERE number = {generation}
+    UPDATE {schema}.generation
+    SET position = %(position)s, projected_at = clock_timestamp()
+    WHERE number = {generation}
 """
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from projections.stores.generations import Backend
 from projections.stores.sqlite.generations import SQLiteGenerations
+from projections.stores.sqlite.health import SQLiteHealth
 from projections.stores.sqlite.store import SQLiteStore
 
-BACKEND: Final = Backend(SQLiteStore, SQLiteGenerations)
+BACKEND: Final = Backend(SQLiteStore, SQLiteGenerations, SQLiteHealth)

@@ -6,7 +6,8 @@ CREATE TABLE IF NOT EXISTS generation (
     fold_version INTEGER NOT NULL,
     position INTEGER NOT NULL,
     state TEXT NOT NULL,
-    created_at TEXT NOT NULL
+    created_at TEXT NOT NULL,
+    projected_at TEXT
 );
 
 -- The pointers: which generation serves the code of each version of the fold, and which one did before.
@@ -45,13 +46,4 @@ CREATE TABLE IF NOT EXISTS calendar_link (
     token TEXT NOT NULL UNIQUE,
     created_at TEXT NOT NULL,
     PRIMARY KEY (side, owner_id)
-);
-
--- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
-CREATE TABLE IF NOT EXISTS follower (
-    name TEXT PRIMARY KEY,
-    started_at TEXT NOT NULL,
-    seen_at TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    blocked_at INTEGER
 );

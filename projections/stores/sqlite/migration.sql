@@ -43,11 +43,5 @@ CREATE TABLE IF NOT EXISTS calendar_link (
     PRIMARY KEY (side, owner_id)
 );
 
--- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
-CREATE TABLE IF NOT EXISTS follower (
-    name TEXT PRIMARY KEY,
-    started_at TEXT NOT NULL,
-    seen_at TEXT NOT NULL,
-    position INTEGER NOT NULL,
-    blocked_at INTEGER
-);
+-- When a projector last committed a batch: unknown of what version 1 projected.
+ALTER TABLE generation ADD COLUMN projected_at TEXT;

@@ -29,7 +29,8 @@ from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
 from projections.stores.sqlite.views import VIEWS_SQL, move_views
 
 _FOLDER: Final = resources.files("projections.stores.sqlite")
-MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8")
+_HEALTH_SQL: Final = (_FOLDER / "health.sql").read_text("utf-8")
+MIGRATION_SQL: Final = (_FOLDER / "migration.sql").read_text("utf-8") + _HEALTH_SQL
 _CATALOGUE_SQL: Final = (_FOLDER / "catalogue.sql").read_text("utf-8")
 GENERATION_SQL: Final = (_FOLDER / "generation.sql").read_text("utf-8")
 KEYS_SQL: Final = (_FOLDER / "keys.sql").read_text("utf-8")
@@ -172,5 +173,5 @@ def _statement(query: str, side: Side, generation: Generation) -> str:
 
 def installation_sql() -> str:
     """The SQL that creates everything in an SQLite file, the event store first."""
-    script = EVENT_STORE_SQL + _CATALOGUE_SQL + GENERATION_SQL + KEYS_SQL + VIEWS_SQL
+    script = EVENT_STORE_SQL + _CATALOGUE_SQL + _HEALTH_SQL + GENERATION_SQL + KEYS_SQL + VIEWS_SQL
     return script.format(generation=1, fold_version=current_fold_version(), tables_version=TABLES_VERSION)

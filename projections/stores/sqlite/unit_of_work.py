@@ -90,7 +90,11 @@ class SQLiteUnitOfWork(UnitOfWork):
         for side in Side:
             self._cursor.executemany(_UPSERT_SCHEDULE.format(side=side, generation=self.generation), rows.of(side))
         self._cursor.execute(
-            "UPDATE generation SET position = :position WHERE number = :generation",
+            """
+            UPDATE generation
+            SET position = :position, projected_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+            WHERE number = :generation
+            """,
             {"position": position, "generation": self.generation},
         )
         self.position = position
