@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from operator import attrgetter
 from typing import Any, Final
 
 from msgspec import Struct
-from msgspec.structs import astuple
+from msgspec.structs import asdict, astuple
 
 from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Envelope, Snapshot, Status
 from domain.identifiers import AppointmentId, CoachId, EventId, TalentId
 
-FOLD_VERSION: Final = 1
+FOLD_VERSION: Final = 2
 """The version of the fold and of the rows made from it: raise it when either changes, and rebuild.
 
 Read it with `current_fold_version()`, so that a test can replace it in one place.
@@ -61,11 +60,11 @@ class LifecycleStep:
     status: Status
     event_id: EventId
     at: datetime
-    canceled_by: CanceledBy | None
-    cancelation_reason: CancelationReason | None
+    canceled_by: CanceledBy | None = None
+    cancelation_reason: CancelationReason | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Appointment:
     """One appointment, folded from its accepted envelopes. Times are in UTC, with milliseconds.
 
@@ -83,17 +82,17 @@ class Appointment:
     status: Status
     title: str
     description: str | None
-    start_date: datetime | None
-    end_date: datetime | None
+    start_date: datetime | None = None
+    end_date: datetime | None = None
     appointment_type: AppointmentType
     subphase_id: str | None
     talent_block_id: str | None
-    canceled_by: CanceledBy | None
-    cancelation_reason: CancelationReason | None
-    cancelation_explanation: str | None
+    canceled_by: CanceledBy | None = None
+    cancelation_reason: CancelationReason | None = None
+    cancelation_explanation: str | None = None
     created_at: datetime
-    updated_at: datetime | None
-    deleted_at: datetime | None
+    updated_at: datetime | None = None
+    deleted_at: datetime | None = None
     event_id: EventId
     revision: int
     reschedules: int
@@ -107,7 +106,8 @@ class Appointment:
 
 APPOINTMENT_FIELDS: Final = tuple(name for name in Appointment.__slots__ if name != "lifecycle")
 
-_of_snapshot: Final = attrgetter(*(name for name in APPOINTMENT_FIELDS if name in Snapshot.__struct_fields__))
+DERIVED_FIELDS: Final = ("lifecycle", "event_id", "revision", "reschedules", "irregular")
+"""The fields of an appointment that no snapshot has."""
 
 
 def fold(folded: FoldedAppointment | None, envelopes: Iterable[Envelope]) -> FoldedAppointment:
@@ -147,26 +147,23 @@ def fold(folded: FoldedAppointment | None, envelopes: Iterable[Envelope]) -> Fol
 
 def appointment_of(folded: FoldedAppointment) -> Appointment:
     """Returns the appointment of a folded state."""
-    *values, steps = appointment_values(folded)
-    values.append(tuple(LifecycleStep(*astuple(step)) for step in steps))
-    return Appointment(*values)
+    steps, *derived = derived_values(folded)
+    lifecycle = tuple(LifecycleStep(*astuple(step)) for step in steps)
+    return Appointment(**asdict(folded.snapshot), **dict(zip(DERIVED_FIELDS, (lifecycle, *derived), strict=True)))
 
 
-class _Step(Struct, frozen=True, gc=False):
+class _Step(Struct, frozen=True, gc=False, omit_defaults=True):
     """A `LifecycleStep` on its way into a row: much quicker to make."""
 
     status: Status
     event_id: EventId
     at: datetime
-    canceled_by: CanceledBy | None
-    cancelation_reason: CancelationReason | None
+    canceled_by: CanceledBy | None = None
+    cancelation_reason: CancelationReason | None = None
 
 
-def appointment_values(folded: FoldedAppointment) -> tuple[Any, ...]:
-    """The values of that appointment in the order of its fields: first those of the snapshot, then the derived.
-
-    The steps of its lifecycle have the fields of `LifecycleStep`, and are encoded as those are.
-    """
+def derived_values(folded: FoldedAppointment) -> tuple[Any, ...]:
+    """The values of `DERIVED_FIELDS`; steps of the lifecycle are encoded as those of a `LifecycleStep` would be."""
     revisions = folded.revisions
     before = revisions[0]
     lifecycle, reschedules = [_step(before)], 0
@@ -178,10 +175,10 @@ def appointment_values(folded: FoldedAppointment) -> tuple[Any, ...]:
         before = revision
     path = tuple([step.status for step in lifecycle])
     irregular = path not in _REGULAR_PATHS
-    return (*_of_snapshot(folded.snapshot), before.event_id, len(revisions), reschedules, irregular, tuple(lifecycle))
+    return lifecycle, before.event_id, len(revisions), reschedules, irregular
 
 
 def _step(revision: Revision) -> _Step:
     if revision.status is not _CANCELED:
-        return _Step(revision.status, revision.event_id, revision.at, None, None)
+        return _Step(revision.status, revision.event_id, revision.at)
     return _Step(revision.status, revision.event_id, revision.at, revision.canceled_by, revision.cancelation_reason)

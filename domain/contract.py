@@ -25,6 +25,7 @@ from domain.envelope import (
 )
 from domain.syntax import SCANNED_BYTES_MAX, first_mistake
 
+_BYTES: Final = (bytes, bytearray, memoryview)
 _BLANK: Final = b" \t\r\n"  # JSON's whitespace; bytes.strip() without arguments removes more
 
 _STORABLE: Final = "text without U+0000 and without lone surrogates"
@@ -61,7 +62,7 @@ def as_json(content: object) -> bytes:
     Raises:
         EnvelopeRefused: JSON cannot express the object.
     """
-    if isinstance(content, bytes | bytearray | memoryview):
+    if isinstance(content, _BYTES):
         return bytes(content).strip(_BLANK)
     if isinstance(content, str):
         return content.encode("utf-8", "surrogatepass").strip(_BLANK)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
@@ -15,6 +14,9 @@ from domain.envelope import EVENT_ID_MAX, EVENT_NAME, ID_BYTES_MAX, PAYLOAD_VERS
 _IDS: Final = ("id", "talent_id", "coach_id")
 _TIMES: Final = ("created_at", "updated_at", "deleted_at", "start_date", "end_date")
 
+_DIGITS_TO_ZERO: Final = bytes.maketrans(b"123456789", b"000000000")
+_USUAL_TIMES: Final = frozenset(b"0000-00-00T00:00:00.000Z" * count for count in range(1, len(_TIMES) + 2))
+
 
 def decode_envelope(text: bytes) -> Envelope:
     """Returns the envelope of a stored text, equal to what `read_envelope` returned for it.
@@ -23,7 +25,7 @@ def decode_envelope(text: bytes) -> Envelope:
         ValueError: the text is not an envelope.
     """
     try:
-        return _envelope(_USUAL.decode(text), text, datetime.fromisoformat)
+        return _usual_envelope(_USUAL.decode(text), text)
     except ValueError:
         return _read_carefully(text)
 
@@ -34,31 +36,24 @@ def decode_usual(text: bytes) -> Envelope:
     Raises:
         ValueError: it breaks the contract or is spelled otherwise; full validation decides which.
     """
-    envelope = _envelope(_USUAL.decode(text), text, _usual_moment)
-    snapshot = envelope.snapshot
-    if snapshot.id.isspace() or snapshot.talent_id.isspace() or snapshot.coach_id.isspace():
+    decoded = _USUAL.decode(text)
+    told = decoded.eventData.appointment
+    if told.id.isspace() or told.talent_id.isspace() or told.coach_id.isspace():
         raise ValueError("a blank id")
-    return envelope
+    _check_usual_times(decoded.createdAt, told)
+    return _usual_envelope(decoded, text)
 
 
-def _usual_moment(text: str) -> datetime:
-    """Parses a time such as 2023-07-10T09:00:00.000Z; rejects the other spellings that `fromisoformat` accepts."""
-    if text[4:20:3] != "--T::." or text[23] != "Z" or "T24" in text:
+def _check_usual_times(published_at: str, told: Any) -> None:
+    """Rejects times spelled otherwise than 2023-07-10T09:00:00.000Z, which `fromisoformat` accepts."""
+    optional = [told.updated_at, told.deleted_at, told.start_date, told.end_date]
+    times = "".join([published_at, told.created_at, *filter(None, optional)])
+    if times.encode().translate(_DIGITS_TO_ZERO) not in _USUAL_TIMES or "T24" in times:
         raise ValueError("another spelling of a time")
-    return datetime.fromisoformat(text)
 
 
-def _read_carefully(text: bytes) -> Envelope:
-    try:
-        decoded = _ANY.decode(text)
-    except msgspec.ValidationError:
-        # Of duplicate keys only the last counts, while msgspec checks the types of all of them.
-        decoded = msgspec.convert(json.loads(text), _ANY.type)
-    return _envelope(decoded, text, utc_moment)
-
-
-def _envelope(decoded: Any, text: bytes, moment: Callable[[str], datetime]) -> Envelope:
-    appointment = decoded.eventData.appointment
+def _usual_envelope(decoded: Any, text: bytes) -> Envelope:
+    appointment, moment = decoded.eventData.appointment, datetime.fromisoformat
     appointment.created_at = moment(appointment.created_at)
     if appointment.updated_at is not None:
         appointment.updated_at = moment(appointment.updated_at)
@@ -69,6 +64,19 @@ def _envelope(decoded: Any, text: bytes, moment: Callable[[str], datetime]) -> E
     if appointment.end_date is not None:
         appointment.end_date = moment(appointment.end_date)
     return Envelope(decoded.id, moment(decoded.createdAt), Snapshot(*astuple(appointment)), text)
+
+
+def _read_carefully(text: bytes) -> Envelope:
+    try:
+        decoded = _ANY.decode(text)
+    except msgspec.ValidationError:
+        # Of duplicate keys only the last counts, while msgspec checks the types of all of them.
+        decoded = msgspec.convert(json.loads(text), _ANY.type)
+    appointment = decoded.eventData.appointment
+    for name in _TIMES:
+        told = getattr(appointment, name)
+        setattr(appointment, name, told and utc_moment(told))
+    return Envelope(decoded.id, utc_moment(decoded.createdAt), Snapshot(*astuple(appointment)), text)
 
 
 def _decoder(time: Any, identifier: Any) -> msgspec.json.Decoder[Any]:

@@ -80,8 +80,10 @@ def _body_differences(table: str, row: AnyRow, expected: str, found: str) -> Ite
     after = _fields(after)
     before = _fields(msgspec.json.decode(expected, type=dict[str, Any]))
     differing = [name for name in before | after if before.get(name) != after.get(name)]
-    for name in differing or ["body"]:
-        yield _difference(table, row, name, before.get(name, expected), after.get(name, found))
+    for name in differing:
+        yield _difference(table, row, name, before.get(name), after.get(name))
+    if not differing:
+        yield _difference(table, row, "body", expected, found)
 
 
 def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:

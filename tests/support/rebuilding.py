@@ -63,14 +63,14 @@ def set_fold_version(place: Place, generation: int, version: int) -> None:
 
 @contextmanager
 def newer_code() -> Iterator[None]:
-    """Within the block this process runs code of version 2, see `upgrade`."""
+    """Within the block this process runs code of the next version, see `upgrade`."""
     with pytest.MonkeyPatch.context() as patch:
         upgrade(patch)
         yield
 
 
 def upgrade(monkeypatch: pytest.MonkeyPatch) -> None:
-    """From here on this process runs code of version 2, whose fold gives every appointment the title AFTER."""
+    """From here on this process runs code of the next version, whose fold gives every appointment the title AFTER."""
     for name, value in NEWER_FOLD.items():
         monkeypatch.setattr(appointment_module, name, value)
 
