@@ -254,7 +254,7 @@ def test_a_conflict_is_marked_in_the_week_of_one_though_the_other_begins_after_i
     shown = words(page(client, "/talents/talent-1?week=2023-07-10&tz=UTC"))
     assert "Conflict: at the same time as Of Monday , 17 July 2023, 00:30 UTC" in shown
     assert "Held" not in shown
-    assert "at the same time as Over midnight, 16 July" in words(
+    assert "at the same time as Over midnight , 16 July" in words(
         page(client, "/talents/talent-1?week=2023-07-17&tz=UTC")
     )
 
