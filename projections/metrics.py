@@ -17,7 +17,8 @@ from typing_extensions import override
 
 from domain.appointment import current_fold_version
 from domain.envelope import RefusalCode
-from domain.storage.base import QuarantineCount
+from domain.event_store import EventStore
+from domain.storage.base import Outcomes, QuarantineCount
 from projections.appointments import Appointments
 from projections.status import InstallationStatus
 from projections.stores.catalogue import Catalogue, GenerationState
@@ -56,14 +57,21 @@ class InstallationCollector(Collector):
             "The version of this code and of its fold.",
             (("version", "fold_version"), [((version("appointments"), f"{current_fold_version()}"), 1)]),
         )
-        yield from _store_metrics(status)
+        yield from _store_metrics(status, self._appointments.events.outcomes())
         yield from _projector_metrics(status)
-        yield from _generation_metrics(status, catalogue)
+        yield from _generation_metrics(status, catalogue, self._appointments.events)
+        yield from _rebuild_metrics(status)
         yield from _quarantine_metrics(counts)
 
 
-def _store_metrics(status: InstallationStatus) -> Iterator[Metric]:
-    yield CounterMetricFamily("appointments_envelopes", "Envelopes stored.", value=status.events)
+def _store_metrics(status: InstallationStatus, outcomes: Outcomes) -> Iterator[Metric]:
+    yield _one("stored_envelopes", "Envelopes in the event store.", status.events)
+    counter = CounterMetricFamily(
+        "appointments_envelopes", "Items that were read, by what became of them.", labels=("outcome",)
+    )
+    for outcome, items in outcomes._asdict().items():
+        counter.add_metric((outcome.removesuffix("s"),), items)
+    yield counter
     yield _one("head_position", "The highest position of the event store.", status.position + status.lag)
     yield _one(
         "schedule_appointments",
@@ -79,8 +87,15 @@ def _store_metrics(status: InstallationStatus) -> Iterator[Metric]:
 
 
 def _projector_metrics(status: InstallationStatus) -> Iterator[Metric]:
+    yield _gauge(
+        "blocked",
+        "Whether something stops the projector of the serving generation, by what it is.",
+        (("reason",), [(("poison_event",), int(status.blocked_at is not None))]),
+    )
     yield _one(
-        "blocked", "Whether an event that cannot be folded stops the projector.", status.blocked_at is not None
+        "last_commit_timestamp_seconds",
+        "When a projector last committed a batch to the serving generation; 0 when nobody did.",
+        0 if status.projected_at is None else status.projected_at.timestamp(),
     )
     yield _one(
         "follower_seen_timestamp_seconds",
@@ -89,7 +104,7 @@ def _projector_metrics(status: InstallationStatus) -> Iterator[Metric]:
     )
 
 
-def _generation_metrics(status: InstallationStatus, catalogue: Catalogue) -> Iterator[Metric]:
+def _generation_metrics(status: InstallationStatus, catalogue: Catalogue, events: EventStore) -> Iterator[Metric]:
     there = [one for one in catalogue.generations if one.state is not GenerationState.DROPPED]
     labels = ("generation", "fold_version", "state")
     named = [((f"{one.number}", f"{one.fold_version}", one.state.value), one) for one in there]
@@ -104,9 +119,41 @@ def _generation_metrics(status: InstallationStatus, catalogue: Catalogue) -> Ite
         "Positions that are not projected yet, by generation.",
         (labels, [(values, max(0, head - one.position)) for values, one in named]),
     )
+    yield _gauge(
+        "generation_lag_seconds",
+        "How long ago the first envelope that is not projected arrived, by generation; 0 when there is none.",
+        (labels, [(values, events.seconds_since_arrival_after(one.position) or 0) for values, one in named]),
+    )
     yield _one("serving_generation", "The generation that answers queries.", catalogue.serving)
+
+
+def _rebuild_metrics(status: InstallationStatus) -> Iterator[Metric]:
+    rebuild, verified = status.rebuild, status.last_verification
+    yield _one("rebuild_unfinished", "Whether a rebuild runs or was interrupted.", int(rebuild is not None))
     yield _one(
-        "rebuild_unfinished", "Whether a rebuild runs or was interrupted.", int(status.unfinished_rebuild is not None)
+        "rebuild_partitions",
+        "The parts into which an unfinished rebuild divides history; 0 when there is none.",
+        0 if rebuild is None else rebuild.partitions,
+    )
+    yield _one(
+        "rebuild_partitions_loaded",
+        "How many of them are loaded.",
+        0 if rebuild is None else rebuild.partitions_loaded,
+    )
+    yield _one(
+        "rebuild_seen_timestamp_seconds",
+        "When the unfinished rebuild last gave a sign of life; 0 when there is none.",
+        0 if rebuild is None else rebuild.seen_at.timestamp(),
+    )
+    yield _one(
+        "verification_timestamp_seconds",
+        "When all of a generation was last compared with history; 0 when it never was.",
+        0 if verified is None else verified.verified_at.timestamp(),
+    )
+    yield _one(
+        "verification_differences",
+        "The differences that this found; not a number when there was no verification.",
+        math.nan if verified is None else verified.differences,
     )
 
 
