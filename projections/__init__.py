@@ -9,6 +9,7 @@ status         where an installation stands, and how healthy it is
 calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history
+status         positions, lag, counts and followers
 metrics        the state of an installation for Prometheus
 stores/        the tables of the read models: memory, SQLite, PostgreSQL
 cli/           the command line                                            web/  the HTTP service

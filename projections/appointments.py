@@ -56,12 +56,17 @@ class Appointments:
         self._location = location
         self._closing = Event()
         self._database = open_database(location)
+        replica = location.replica()
+        self._replica = open_database(replica) if replica else None
         if timeout_seconds is not None:
-            self._database.timeout_seconds = timeout_seconds
+            for database in filter(None, (self._database, self._replica)):
+                database.timeout_seconds = timeout_seconds
         self.place: Final = self._database.place
         self.events: Final = EventStore(self._database)
         self.projector: Final = Projector(self._database, closing=self._closing)
-        self.schedules: Final = Schedules(self._database)
+        self.schedules: Final = (
+            Schedules(self._replica, primary=self._database) if self._replica else Schedules(self._database)
+        )
         self.calendar_links: Final = CalendarLinks(self._database)
 
     @classmethod
@@ -70,6 +75,7 @@ class Appointments:
 
         Args:
             url: `sqlite:///relative.db`, `sqlite:////absolute.db`, `postgresql://user@host/dbname` or `memory:NAME`;
+                with `?read_host=HOST` a PostgreSQL replica answers what `schedules` is asked;
                 without it the environment's `APPOINTMENTS_DB`, else `sqlite:///appointments.db`.
             schema: the PostgreSQL schema; without it the environment's `APPOINTMENTS_SCHEMA`, else `appointments`.
             timeout: how many seconds a question to `schedules`, and on PostgreSQL one to `events`, may take that has
@@ -99,7 +105,8 @@ class Appointments:
         `StorageError` that says so.
         """
         self._closing.set()
-        self._database.close()
+        for database in filter(None, (self._replica, self._database)):
+            database.close()
 
     def install(self) -> None:
         """Creates the tables that are missing and upgrades those of an older version, as `appointments init` does.
@@ -139,7 +146,7 @@ class Appointments:
             StorageError: the database cannot be used.
         """
         with time_limit(self._database.timeout_seconds):
-            return status_of(self._database)
+            return status_of(self._database, replica=self._replica)
 
     def catalogue(self) -> Catalogue:
         """The generations of the read models, and which of them serves.

@@ -38,6 +38,7 @@ class InstallationStatus:
         rebuild: how far that is, and when it was last seen; or None.
         last_verification: the last comparison of all of a generation with history, or None.
         projected_at: when a projector last committed a batch to the generation that serves, or None.
+        replica_position: what `position` is on the replica that answers questions, None without one.
     """
 
     events: int
@@ -53,13 +54,14 @@ class InstallationStatus:
     rebuild: UnfinishedRebuild | None
     last_verification: VerificationNote | None
     projected_at: datetime | None
+    replica_position: Position | None
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments status --json`."""
         return document_of(asdict(self))
 
 
-def status_of(database: Database) -> InstallationStatus:
+def status_of(database: Database, *, replica: Database | None = None) -> InstallationStatus:
     """Positions, lag, counts and health; each is asked for by itself, so they may be a moment apart."""
     events, store, health = EventStore(database), store_of(database), health_of(database)
     stamp, followers = store.stamp(), store.followers()
@@ -81,6 +83,7 @@ def status_of(database: Database) -> InstallationStatus:
         rebuild=None if unfinished is None else health.unfinished_rebuild(unfinished),
         last_verification=health.last_verification(),
         projected_at=health.projected_at(stamp.generation),
+        replica_position=store_of(replica).stamp().position if replica else None,
     )
 
 

@@ -22,6 +22,9 @@ _SCHEMA_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,47}")
 
 _SECRETS: Final = {"password", "sslpassword", "oauth_client_secret"}
 
+READ_OPTIONS: Final = ("read_host", "read_port")
+"""The parameters of a PostgreSQL URL that name replicas for questions; as libpq's `host` and `port`."""
+
 BackendName = Literal["memory", "sqlite", "postgresql"]
 
 
@@ -39,6 +42,17 @@ class Location:
     backend: BackendName
     target: str = field(repr=False)
     schema: str
+
+    def replica(self) -> Location | None:
+        """The servers named by `read_host` and `read_port`, of several the first standby; None without any."""
+        place, _, query = self.target.partition("?")
+        options = [one.partition("=") for one in query.split("&")] if self.backend == "postgresql" else []
+        there = {name.removeprefix("read_"): value for name, _, value in options if name in READ_OPTIONS}
+        if "host" not in there:
+            return None
+        ours = {name: value for name, _, value in options if name not in (*READ_OPTIONS, "hostaddr")}
+        chosen = ours | {"target_session_attrs": "prefer-standby"} | there
+        return replace(self, target=f"{place}?" + "&".join(map("=".join, chosen.items())))
 
     def from_elsewhere(self) -> Location:
         """The same place for another process: a file by its whole path, a database without passwords.

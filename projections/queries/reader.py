@@ -9,7 +9,7 @@ from threading import Event
 from typing import Final, TypeVar
 
 from domain.arguments import optional, seconds, whole_number
-from domain.errors import ReadModelBehind, StorageUnavailable
+from domain.errors import ReadModelBehind, StorageError, StorageUnavailable
 from domain.identifiers import AppointmentId
 from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
@@ -27,7 +27,9 @@ class Reader:
         store: the adapter that answers.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, primary: Database | None = None) -> None:
+        """With a primary the database is a replica, which is checked to be that one's."""
+        self._database, self._primary = database, primary
         self.store: Final = store_of(database)
         self._recorder = recorder_of(database)
         self._timeout_seconds = database.timeout_seconds
@@ -43,6 +45,7 @@ class Reader:
         """
         at_least = optional(whole_number, "at_least", at_least)
         with self.within(timeout) as limit:
+            self._check_replica()
             if at_least is not None:
                 self._wait_for(at_least, limit)
             stamp, found = question()
@@ -60,6 +63,7 @@ class Reader:
         at_least = optional(whole_number, "at_least", at_least)
         with ExitStack() as answering:
             with self.within(timeout) as limit:
+                self._check_replica()
                 if at_least is not None:
                     self._wait_for(at_least, limit)
                 stamp, found = answering.enter_context(question())
@@ -80,12 +84,30 @@ class Reader:
     def stream(self, appointment_id: AppointmentId, *, timeout: float | None) -> list[StoredEnvelope]:
         """The stored envelopes of one appointment, by event id."""
         with self.within(timeout):
+            self._check_replica()
             self._recorder.check()
             return self._recorder.stream(appointment_id)
 
     def within(self, timeout: float | None) -> AbstractContextManager[TimeLimit]:
         """Limits what is asked in the block to so many seconds, or to the database's default."""
         return time_limit(self._timeout_seconds if timeout is None else seconds("timeout", timeout))
+
+    def _check_replica(self) -> None:
+        """Raises `StorageError` for a replica of another installation; while the primary is away nobody can tell."""
+        if self._primary is None:
+            return
+        try:
+            is_same = recorder_of(self._primary).epoch() == self._recorder.epoch()
+        except StorageUnavailable as error:
+            if error.place != self._primary.place:
+                raise
+            return
+        if not is_same:
+            raise StorageError(
+                "read_host is no replica of this installation, or has not yet received the restored one",
+                place=self._database.place,
+            )
+        self._primary = None
 
     def _wait_for(self, at_least: int, limit: TimeLimit) -> None:
         if self.store.stamp().position >= at_least:

@@ -20,8 +20,9 @@ from projections.rows import Side
 class Watching:
     """The half of `Schedules` for pages that stay open."""
 
-    def __init__(self, database: Database) -> None:
-        self._reader = Reader(database)
+    def __init__(self, database: Database, *, primary: Database | None = None) -> None:
+        """Asks the database, or where there is a primary, that one's replica."""
+        self._reader = Reader(database, primary=primary)
         self._store = self._reader.store
 
     def undated(

@@ -1,7 +1,7 @@
 """Holds a PostgreSQL server behind a pipe: when whoever holds the other end is gone, however, so is the server.
 
 `python -m tests.support.postgres_guard` makes a temporary folder and reads commands from its input, one JSON list
-a line: a name (`copy`, `initialize`, `start`, `stop`, `kill`) and its texts. It answers each by one line,
+a line: a name (`copy`, `initialize`, `follow`, `start`, `stop`, `kill`) and its texts. It answers each by one line,
 `{"answer": ...}` or `{"error": "..."}`. At the end of the input the server ends, and its shared memory and the folder
 with it.
 """
@@ -53,6 +53,7 @@ class Cluster:
         package = Path(binaries).parent.parent
         needed = (
             "pginstall/bin/initdb",
+            "pginstall/bin/pg_basebackup",
             "pginstall/bin/postgres",
             "pginstall/lib/*",
             "pginstall/share/*",
@@ -66,18 +67,23 @@ class Cluster:
 
     def initialize(self, binaries: str) -> str:
         """Makes the data directory with these programs, and returns the folder of the socket."""
-        self._binaries = Path(binaries)
-        made = subprocess.run(
-            [
-                *(self._binaries / "initdb", "-D", self._data, "-U", "postgres", "--auth=trust"),
-                *("--encoding=UTF8", "--locale=C", "--no-sync"),
-            ],
-            **self._surroundings(),
-            stderr=subprocess.PIPE,
-            check=False,
+        return self._make(
+            *(binaries, "initdb", "-U", "postgres", "--auth=trust"), *("--encoding=UTF8", "--locale=C", "--no-sync")
         )
+
+    def follow(self, binaries: str, primary: str) -> str:
+        """Copies the data directory of the server whose socket is in a folder, to follow that server as a standby."""
+        return self._make(
+            *(binaries, "pg_basebackup", "-U", "postgres", "-h", primary, "-p", "5432"),
+            *("--write-recovery-conf", "--checkpoint=fast", "--no-sync"),
+        )
+
+    def _make(self, binaries: str, program: str, *options: str) -> str:
+        self._binaries = Path(binaries)
+        command: list[str | Path] = [self._binaries / program, "-D", self._data, *options]
+        made = subprocess.run(command, **self._surroundings(), stderr=subprocess.PIPE, check=False)
         if made.returncode != 0:
-            raise ClusterError(f"initdb failed: {made.stderr.decode(errors='replace')[-2000:]}")
+            raise ClusterError(f"{program} failed: {made.stderr.decode(errors='replace')[-2000:]}")
         return str(self._folder)
 
     def start(self, *settings: str) -> int:
@@ -226,6 +232,7 @@ def main() -> None:
         commands: dict[str, Callable[..., object]] = {
             "copy": cluster.copy,
             "initialize": cluster.initialize,
+            "follow": cluster.follow,
             "start": cluster.start,
             "stop": cluster.stop,
             "kill": cluster.kill,

