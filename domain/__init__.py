@@ -63,6 +63,7 @@ from domain.quarantine import Quarantine, RetryReport
 from domain.storage.base import (
     AppendTransaction,
     OutboxCursor,
+    Outcomes,
     QuarantineCount,
     QuarantinedItem,
     QuarantineFilter,
@@ -104,6 +105,7 @@ __all__ = [
     "NotInstalled",
     "NotRebuilt",
     "OutboxCursor",
+    "Outcomes",
     "Pause",
     "PoisonEvent",
     "Position",

@@ -33,7 +33,8 @@ from projections.rebuilding.verification import Verification
 from projections.rows import Side
 from projections.status import InstallationStatus
 from projections.stores.base import FollowerSign, OwnerCounts, Stamp
-from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState
+from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState, Pointer
+from projections.stores.health import UnfinishedRebuild, VerificationNote
 
 __all__ = [
     "AppointmentAnswer",
@@ -58,6 +59,7 @@ __all__ = [
     "Outbox",
     "OwnerCounts",
     "Owners",
+    "Pointer",
     "Progress",
     "Projector",
     "RebuildReport",
@@ -66,5 +68,7 @@ __all__ = [
     "Schedules",
     "Side",
     "Stamp",
+    "UnfinishedRebuild",
     "Verification",
+    "VerificationNote",
 ]

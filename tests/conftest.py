@@ -262,6 +262,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("place", places, indirect=True)
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names a long text by its argument: an id is for people, and what is zipped holds the time when that was done."""
+    return argname if isinstance(val, str | bytes) and len(val) > 60 else None
+
+
 @pytest.fixture
 def place(request: pytest.FixtureRequest) -> Place:
     """Every backend, one after the other."""
