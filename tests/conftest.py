@@ -263,7 +263,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names a long text by its argument; zipped bytes, which hold the time of zipping, would differ between workers."""
+    """Names a long text by its argument: zipped bytes hold the time of zipping, which differs between workers."""
     return argname if isinstance(val, str | bytes) and len(val) > 60 else None
 
 
