@@ -36,7 +36,7 @@ def page(
 
 def error_page(status: HTTPStatus, error: str) -> HTMLResponse:
     """An answer that says what was wrong, and what was expected."""
-    return page("error.html", status, title=status.phrase, error=error)
+    return page("error.html", status, title=status.phrase.capitalize(), error=error)
 
 
 @cache

@@ -173,7 +173,7 @@ def test_the_quarantine_can_be_read(client: httpx.Client, sqlite_place: Place) -
     sqlite_place.events().append([b"<b>not JSON</b>", as_json(envelope(1, startDate="<i>soon</i>"))])
     shown = page(client, "/quarantine?tz=UTC")
     assert "2 items wait" in words(shown)
-    assert "Malformed json" in shown
+    assert "Malformed JSON" in shown
     assert "<i>" not in shown
     assert "Invalid envelope" not in page(client, "/quarantine?after=2")
     assert client.post("/quarantine").status_code == 405
