@@ -38,7 +38,8 @@ class InstallationStatus:
         rebuild: how far that is, and when it was last seen; or None.
         last_verification: the last comparison of all of a generation with history, or None.
         projected_at: when a projector last committed a batch to the generation that serves, or None.
-        replica_position: what `position` is on the replica that answers questions, None without one.
+        replica_position: what `position` is on the replica that answers questions; None without one, or when
+            it gives no answer.
     """
 
     events: int
@@ -83,7 +84,7 @@ def status_of(database: Database, *, replica: Database | None = None) -> Install
         rebuild=None if unfinished is None else health.unfinished_rebuild(unfinished),
         last_verification=health.last_verification(),
         projected_at=health.projected_at(stamp.generation),
-        replica_position=store_of(replica).stamp().position if replica else None,
+        replica_position=_position(replica) if replica else None,
     )
 
 
@@ -99,6 +100,14 @@ def _appointments_count(store: Store) -> int | None:
     try:
         return store.appointments_count()
     except NotAllowed:  # the monitor's role
+        return None
+
+
+def _position(replica: Database) -> Position | None:
+    try:
+        return store_of(replica).stamp().position
+    except StorageError as error:
+        tell(LogEvent.NOT_NOTED, reason=str(error))
         return None
 
 

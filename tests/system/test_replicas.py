@@ -124,6 +124,10 @@ def test_a_standby_that_is_gone_leaves_the_questions_to_the_next_host(pair: Pair
         pair.standby.kill()
         position = project(appointments, 2)
         assert len(appointments.schedules.talent("talent-1", at_least=position)) == 2
+    with Appointments.open(pair.url()) as appointments:
+        assert appointments.status().replica_position is None
+        with pytest.raises(StorageUnavailable):
+            appointments.schedules.talent("talent-1")
 
 
 def test_a_standby_takes_no_envelope_and_says_so(pair: Pair) -> None:
