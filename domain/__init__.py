@@ -6,6 +6,9 @@ decoding        decodes stored envelopes, without a second validation
 appointment     folds envelopes into an appointment
 topics          what a stored event is: an envelope, set aside, or a marker
 markers         events that say that stored envelopes were changed in place
+poison          folds stored events, and finds those that cannot be folded
+set_aside       lets the fold pass over such an event, or sound content take its place
+corrections     what an event store offers for such events
 event_store     appends, reads and counts envelopes
 decision        what becomes of an item: refused, ignored, new, a duplicate, or in conflict
 pulling         takes envelopes from the outbox of another database
@@ -44,6 +47,7 @@ from domain.errors import (
     InvalidToken,
     NotAllowed,
     NotInstalled,
+    NotPoison,
     NotRebuilt,
     PoisonEvent,
     QuarantinedItemNotFound,
@@ -60,6 +64,7 @@ from domain.identifiers import AppointmentId, CoachId, EventId, Generation, Posi
 from domain.input.files import BinaryFile, Input
 from domain.input.items import PAUSE, Item, Pause
 from domain.quarantine import Quarantine, RetryReport
+from domain.set_aside import SetAside
 from domain.storage.base import (
     AppendTransaction,
     OutboxCursor,
@@ -103,6 +108,7 @@ __all__ = [
     "LifecycleStep",
     "NotAllowed",
     "NotInstalled",
+    "NotPoison",
     "NotRebuilt",
     "OutboxCursor",
     "Outcomes",
@@ -123,6 +129,7 @@ __all__ = [
     "Refused",
     "RetryReport",
     "Rewritten",
+    "SetAside",
     "Snapshot",
     "Status",
     "StorageError",

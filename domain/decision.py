@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
+from typing import NamedTuple
 
 from domain.contract import read_envelope
 from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
@@ -13,20 +14,36 @@ from domain.identifiers import EventId
 from domain.input.items import Item
 from domain.quarantine import refused_by
 from domain.storage.base import Refused, StoredEnvelope
-from domain.topics import MASKED_TOPIC
+from domain.topics import MASKED_TOPIC, SET_ASIDE_TOPIC
 
 
 class StoredTextUnreadable(Exception):  # noqa: N818 - named after what went wrong
     """A stored text is no longer an envelope: it was damaged in the database."""
 
 
+class Replacement(NamedTuple):
+    """An event that is set aside, and an envelope with its id, in the item that brought it."""
+
+    stored: StoredEnvelope
+    envelope: Envelope
+    item: Item
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The outcome of one batch: the envelopes to insert, the number of duplicates, the conflicts."""
+    """The outcome of one batch.
+
+    Attributes:
+        new: the envelopes to insert.
+        duplicates: how many are stored already.
+        conflicts: those that differ from what is stored.
+        replacements: those that may take the place of an event that is set aside.
+    """
 
     new: list[Envelope]
     duplicates: int
     conflicts: list[Refused]
+    replacements: list[Replacement] = field(default_factory=list)
 
 
 def validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
@@ -36,7 +53,7 @@ def validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[
     ignored = 0
     for item in items:
         try:
-            outcome = _read(item)
+            outcome = read_item(item)
         except EnvelopeRefused as error:
             refused.append(refused_by(error, item))
         else:
@@ -47,7 +64,8 @@ def validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[
     return candidates, refused, ignored
 
 
-def _read(item: Item) -> Envelope | Ignored:
+def read_item(item: Item) -> Envelope | Ignored:
+    """Returns the valid envelope of an item; raises `EnvelopeRefused`."""
     if item.refusal is not None:
         raise item.refusal
     if item.too_large:
@@ -65,14 +83,19 @@ def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId,
         stored: what the event store holds under their ids.
     """
     masked = {event_id for event_id, one in stored.items() if one.topic == MASKED_TOPIC}
+    set_aside = {event_id: one for event_id, one in stored.items() if one.topic == SET_ASIDE_TOPIC}
     texts = {event_id: (one.appointment_id, one.text) for event_id, one in stored.items()}
     new: list[Envelope] = []
     duplicates = 0
     conflicts: list[Refused] = []
+    replacements: list[Replacement] = []
     for envelope, item in candidates:
         first = texts.get(envelope.event_id)
         if envelope.event_id in masked:  # whatever it says: what it said first is forgotten
             duplicates += 1
+        elif envelope.event_id in set_aside and first == (envelope.snapshot.id, set_aside[envelope.event_id].text):
+            replacements.append(Replacement(set_aside.pop(envelope.event_id), envelope, item))
+            texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
         elif first is None:
             texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
             new.append(envelope)
@@ -80,7 +103,7 @@ def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId,
             duplicates += 1
         else:
             conflicts.append(refused_by(conflict, item))
-    return Decision(new, duplicates, conflicts)
+    return Decision(new, duplicates, conflicts, replacements)
 
 
 def _conflict(envelope: Envelope, first_appointment_id: str, first_text: bytes) -> EnvelopeRefused | None:

@@ -69,6 +69,8 @@ class RefusalCode(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version"
     CONFLICT = "conflict"
     TOO_LARGE = "too_large"
+    SET_ASIDE = "set_aside"
+    """It was stored, and could not be folded."""
 
 
 class EnvelopeRefused(AppointmentsError, ValueError):  # noqa: N818 - named after what went wrong

@@ -12,6 +12,7 @@ AppointmentsError
 ├── QuarantinedItemNotFound  no quarantined item has this number
 ├── ReadModelBehind          the read models did not reach a position in time
 ├── PoisonEvent              a stored event that cannot be folded: position, appointment_id, event_id, reason
+├── NotPoison                an event that was to be set aside or replaced, and can be folded: position, reason
 ├── RebuildFailed            a new generation could not be made; the old one still serves
 │   ├── RebuildRunning       another rebuild is under way
 │   └── DifferencesFound     a new generation differs from history (projections/rebuilding/rebuild.py): differences
@@ -128,7 +129,16 @@ class ReadModelBehind(AppointmentsError, TimeoutError):  # noqa: N818
 
 
 class PoisonEvent(AppointmentsError):  # noqa: N818
-    """A stored event that cannot be folded; the projector stops before it."""
+    """A stored event that cannot be folded.
+
+    Attributes:
+        position: where the event is.
+        appointment_id: what it is stored under.
+        event_id: the same.
+        reason: why it cannot be folded.
+        stops_at: the projector stops before this position: the event's own, or, where its stream had to be folded
+            anew, that of the marker which asks for it.
+    """
 
     def __init__(self, position: int, appointment_id: str, event_id: int, reason: str) -> None:
         super().__init__(
@@ -138,6 +148,16 @@ class PoisonEvent(AppointmentsError):  # noqa: N818
         self.position = position
         self.appointment_id = appointment_id
         self.event_id = event_id
+        self.reason = reason
+        self.stops_at = position
+
+
+class NotPoison(AppointmentsError):  # noqa: N818
+    """An event stays as it is, since it does not keep the projector from going on."""
+
+    def __init__(self, position: int, reason: str) -> None:
+        super().__init__(f"the event at position {position} stays as it is: {reason}")
+        self.position = position
         self.reason = reason
 
 

@@ -11,9 +11,10 @@ from os import PathLike
 from uuid import UUID
 
 from domain.arguments import identifier, positive_number, whole_number
+from domain.corrections import Corrections
 from domain.decision import decide, validated
 from domain.envelope import EVENT_ID_MAX, Envelope
-from domain.errors import EventNotFound, NotInstalled
+from domain.errors import NotInstalled
 from domain.export import exported_lines
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
@@ -21,8 +22,8 @@ from domain.input.files import BinaryFile, Input, open_input
 from domain.input.items import ITEM_BYTES_MAX, Item, Pause
 from domain.quarantine import Quarantine
 from domain.retrying import retry_batch
-from domain.storage import Database, recorder_of
-from domain.storage.base import OutboxCursor, Outcomes, QuarantinedItem, Recorder, StoredEnvelope
+from domain.set_aside import take_places
+from domain.storage.base import OutboxCursor, Outcomes, QuarantinedItem, StoredEnvelope
 from domain.topics import TOPIC, envelope_of, has_envelope
 
 FileInput = str | PathLike[str] | BinaryFile | Input
@@ -54,20 +55,11 @@ class AppendReport:
         )
 
 
-class EventStore:
+class EventStore(Corrections):
     """The envelopes of all appointments in the order of their arrival. The first append creates missing tables.
 
     `Appointments.events` is the one to use.
     """
-
-    def __init__(self, database: Database) -> None:
-        self._recorder = recorder_of(database)
-        self._installed = False
-
-    @property
-    def recorder(self) -> Recorder:
-        """The database adapter, for reading stored envelopes in bulk."""
-        return self._recorder
 
     def install(self) -> None:
         """Creates the tables unless they exist."""
@@ -168,19 +160,6 @@ class EventStore:
         """Returns all that is stored of one appointment by event id, not decoded: also what is no envelope."""
         return self._checked().stream(AppointmentId(identifier("appointment_id", appointment_id)))
 
-    def at(self, position: int) -> StoredEnvelope:
-        """Returns the stored envelope at a position, not decoded.
-
-        Raises:
-            EventNotFound: there is none.
-        """
-        position = whole_number("position", position)
-        if 1 <= position <= EVENT_ID_MAX:
-            found = self._checked().read(after=Position(position - 1), upto=Position(position), limit=1)
-            if found:
-                return found[0]
-        raise EventNotFound(position)
-
     def stored_text(self, event_id: EventId) -> bytes | None:
         """Returns the JSON of one envelope as received, or None when none with that id is stored."""
         event_id = EventId(whole_number("event_id", event_id))
@@ -216,13 +195,6 @@ class EventStore:
         """The items that could not be accepted."""
         return Quarantine(self._checked(), self._retry)
 
-    def _checked(self) -> Recorder:
-        """Returns the database adapter after checking that its tables exist and are of this code's version."""
-        if not self._installed:
-            self._recorder.check()
-            self._installed = True
-        return self._recorder
-
     def append_batch(self, items: Sequence[Item], *, cursor: OutboxCursor | None = None) -> AppendReport:
         """Appends items in one transaction, in which it also keeps how far the outbox was read that they came from.
 
@@ -235,12 +207,13 @@ class EventStore:
                 stored = append.stored([envelope.event_id for envelope, _ in candidates])
                 decision = decide(candidates, stored)
                 append.insert(decision.new, TOPIC)
-                append.quarantine(refused + decision.conflicts)
+                refused += decision.conflicts + take_places(append, decision.replacements)
+                append.quarantine(refused)
                 outcomes = Outcomes(
-                    appended=len(decision.new),
+                    appended=len(items) - decision.duplicates - ignored - len(refused),
                     duplicates=decision.duplicates,
                     ignored=ignored,
-                    quarantined=len(refused) + len(decision.conflicts),
+                    quarantined=len(refused),
                 )
                 append.count(outcomes)
                 if cursor is not None:

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from domain.decision import decide, validated
-from domain.envelope import Envelope
+from domain.envelope import Envelope, RefusalCode
 from domain.identifiers import Position
 from domain.input.items import Item
 from domain.quarantine import is_too_large
+from domain.set_aside import take_places
 from domain.storage.base import Outcomes, QuarantinedItem, Recorder, Refused, StoredEnvelope
 
 
@@ -20,7 +21,7 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: 
     changed = [
         (item, candidates, refused)
         for item, candidates, refused in judged
-        if not any((one.code, one.reason) == (item.refused.code, item.refused.reason) for one in refused)
+        if not any(_is_known(item, one) for one in refused)
     ]
     if not changed:
         return 0  # nothing to write: do not take the lock
@@ -32,12 +33,22 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: 
             decision = decide(candidates, stored)
             append.insert(decision.new, topic)
             stored |= {one.event_id: _as_stored(one, topic) for one in decision.new}
-            still = next(iter(refused + decision.conflicts), None)
+            refused_again = take_places(append, decision.replacements)
+            stored |= {one.event_id: _as_stored(one, topic) for _, one, _ in decision.replacements}
+            still = next(iter(refused + decision.conflicts + refused_again), None)
+            if still is not None and _is_known(item, still):
+                continue
             append.replace(item.number, still and replace(still, received_at=item.refused.received_at))
             accepted += still is None
             outcomes.update(appended=len(decision.new), duplicates=decision.duplicates)
         append.count(Outcomes(**outcomes))
     return accepted
+
+
+def _is_known(item: QuarantinedItem, refused: Refused) -> bool:
+    """Whether the reason is not new. What was set aside keeps the record of it."""
+    kept = item.refused
+    return kept.code is RefusalCode.SET_ASIDE or (refused.code, refused.reason) == (kept.code, kept.reason)
 
 
 def _validated_again(item: QuarantinedItem) -> tuple[list[tuple[Envelope, Item]], list[Refused]]:

@@ -2,6 +2,7 @@
 
 appointments   `Appointments`, the object to open
 projector      reads envelopes in batches, folds them and writes rows      rows  the rows of an appointment
+shown          in whose schedules an appointment is shown by one of its events
 following      what a follower tells, and how long it waits for a database  logs  the names and forms of what is told
 follower       a projector that follows in a thread of a longer-running command
 outbox         pulls envelopes from the outbox of another database

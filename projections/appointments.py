@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor
+from functools import partial
 from threading import Event
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +26,7 @@ from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
 from projections.rebuilding.signs import RebuildSigns
 from projections.rebuilding.verification import Verification, verify
+from projections.shown import owners_shown
 from projections.status import InstallationStatus, note_verification, status_of
 from projections.stores import health_of, store_of
 from projections.stores.catalogue import Catalogue
@@ -62,7 +64,7 @@ class Appointments:
             for database in filter(None, (self._database, self._replica)):
                 database.timeout_seconds = timeout_seconds
         self.place: Final = self._database.place
-        self.events: Final = EventStore(self._database)
+        self.events: Final = EventStore(self._database, shown=partial(owners_shown, self._database))
         self.projector: Final = Projector(self._database, closing=self._closing)
         self.schedules: Final = (
             Schedules(self._replica, primary=self._database) if self._replica else Schedules(self._database)

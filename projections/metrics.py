@@ -97,6 +97,7 @@ def _projector_metrics(status: InstallationStatus) -> Iterator[Metric]:
         "When a projector last committed a batch to the serving generation; 0 when nobody did.",
         0 if status.projected_at is None else status.projected_at.timestamp(),
     )
+    yield _one("set_aside_events", "Events that were set aside, so that the fold passes over them.", status.set_aside)
     yield _one(
         "follower_seen_timestamp_seconds",
         "When a follower last gave a sign of life; 0 when none did for a day.",

@@ -13,15 +13,16 @@ from operator import attrgetter
 from threading import Event
 from typing import Final
 
-from domain.appointment import FoldedAppointment, fold
+from domain.appointment import FoldedAppointment
 from domain.arguments import optional, seconds, stop_event, whole_number
 from domain.errors import NotInstalled, NotRebuilt, PoisonEvent, StorageError, StorageUnavailable, VersionMismatch
 from domain.event_store import EventStore
 from domain.identifiers import AppointmentId, Generation, Position
 from domain.markers import markers_in
+from domain.poison import fold_stored
 from domain.storage import Database
 from domain.storage.base import StoredEnvelope
-from domain.topics import MARKER_TOPIC, envelope_of, has_envelope
+from domain.topics import MARKER_TOPIC, has_envelope
 from projections.following import EitherEvent, FollowerLog, sign_of_life
 from projections.logs import LogEvent, tell
 from projections.rows import Rows, folded_from, rows_of, tombstones_of
@@ -106,11 +107,11 @@ class Projector:
             try:
                 position = self._project(goal, progress, stop)
             except PoisonEvent as error:  # of several in one batch any may come first
-                poison, goal = error, Position(error.position - 1)
+                poison, goal = error, Position(error.stops_at - 1)
             else:
                 if poison is not None:
                     if self._generation is None:
-                        self._store.sign(sign_of_life(position, blocked_at=Position(poison.position)))
+                        self._store.sign(sign_of_life(position, blocked_at=Position(poison.stops_at)))
                     raise poison
                 return position
 
@@ -211,14 +212,24 @@ def project(work: UnitOfWork, batch: Sequence[StoredEnvelope]) -> Rows:
     known = {row.appointment_id: folded_from(row.body) for row in work.appointments(sorted(changes.keys() - marked))}
     folded_appointments = []
     for appointment_id in changes.keys() - marked:
-        after = _folded(known.get(appointment_id), changes[appointment_id])
+        after = fold_stored(known.get(appointment_id), changes[appointment_id])
         if after is not None:
             folded_appointments.append((after, changes[appointment_id][-1].position))
     rows = rows_of(folded_appointments)
     if marked:
         work.remove(sorted(marked))
-        anew, _ = fold_streams(work.streams_of(sorted(marked), upto=batch[-1].position))
-        rows.extend(anew)
+        rows.extend(_folded_anew(work, sorted(marked), batch))
+    return rows
+
+
+def _folded_anew(work: UnitOfWork, appointment_ids: Sequence[AppointmentId], batch: Sequence[StoredEnvelope]) -> Rows:
+    """Folds the streams of appointments with a marker in the batch up to its end."""
+    try:
+        rows, _ = fold_streams(work.streams_of(appointment_ids, upto=batch[-1].position))
+    except PoisonEvent as error:
+        marked = (one for one in batch if one.topic == MARKER_TOPIC and one.appointment_id == error.appointment_id)
+        error.stops_at = max(next(marked).position, error.position)
+        raise
     return rows
 
 
@@ -231,7 +242,7 @@ def fold_streams(envelopes: Iterable[StoredEnvelope]) -> tuple[Rows, Sum]:
         nonlocal count, total
         for _, stream in groupby(envelopes, key=attrgetter("appointment_id")):
             stored_envelopes = list(stream)
-            folded = _folded(None, stored_envelopes)
+            folded = fold_stored(None, stored_envelopes)
             passed_over = [stored for stored in stored_envelopes if not has_envelope(stored)]
             if passed_over:
                 count += len(passed_over)
@@ -247,26 +258,3 @@ def fold_streams(envelopes: Iterable[StoredEnvelope]) -> tuple[Rows, Sum]:
     rows = rows_of(folded_appointments())
     rows.extend(tombstones)
     return rows, Sum.of(count, total)
-
-
-def _folded(before: FoldedAppointment | None, stored_events: Sequence[StoredEnvelope]) -> FoldedAppointment | None:
-    """Folds the envelopes among stored events of one appointment; None when there is not one.
-
-    Raises:
-        PoisonEvent: one of them, which the error names, cannot be folded.
-    """
-    stored_envelopes = [stored for stored in stored_events if has_envelope(stored)]
-    if not stored_envelopes:
-        return before
-    try:
-        return fold(before, map(envelope_of, stored_envelopes))
-    except PoisonEvent:
-        raise
-    except Exception:  # whatever a fold may raise
-        for stored in sorted(stored_envelopes):
-            try:
-                before = fold(before, [envelope_of(stored)])
-            except Exception as error:
-                reason = f"{type(error).__name__}: {error}"
-                raise PoisonEvent(stored.position, stored.appointment_id, stored.event_id, reason) from error
-        raise

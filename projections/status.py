@@ -29,6 +29,7 @@ class InstallationStatus:
         generation: the generation of the read models that serves.
         appointments: how many appointments it holds; None for a role that may not read them.
         quarantined: how many items wait in the quarantine.
+        set_aside: how many events the fold passes over, since somebody set them aside.
         oldest_unprojected_seconds: how long ago the first envelope that is not projected arrived; None when there is
             none, or its arrival was not recorded.
         blocked_at: the position of the event that the projector stopped in front of, since it cannot be folded; or
@@ -48,6 +49,7 @@ class InstallationStatus:
     generation: Generation
     appointments: int | None
     quarantined: int
+    set_aside: int
     oldest_unprojected_seconds: float | None
     unfinished_rebuild: Generation | None
     blocked_at: Position | None
@@ -74,6 +76,7 @@ def status_of(database: Database, *, replica: Database | None = None) -> Install
         generation=stamp.generation,
         appointments=_appointments_count(store),
         quarantined=len(events.quarantine),
+        set_aside=events.set_aside_count(),
         oldest_unprojected_seconds=events.seconds_since_arrival_after(stamp.position),
         unfinished_rebuild=unfinished,
         blocked_at=min(

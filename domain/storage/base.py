@@ -185,6 +185,9 @@ class AppendTransaction(Protocol):
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         """Those of the envelopes that are already stored, whatever their appointment."""
 
+    def user(self) -> str:
+        """Who is connected: the user of the database, or of the operating system where the database has none."""
+
     def at(self, position: Position) -> StoredEnvelope | None:
         """The stored event at a position, or None."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 from typing import Final
 
+from domain.envelope import EnvelopeRefused
 from domain.errors import (
     AppointmentsError,
     InputUnreadable,
@@ -46,6 +47,7 @@ _STATUSES: Final[tuple[tuple[type[AppointmentsError], int], ...]] = (
     (UsageError, EXIT_UNUSABLE),
     (StorageError, EXIT_UNUSABLE),
     (InputUnreadable, EXIT_UNUSABLE),
+    (EnvelopeRefused, EXIT_UNUSABLE),
 )
 
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from domain.arguments import optional, whole_number
 from domain.errors import UsageError
 from domain.identifiers import AppointmentId, Generation, Position
-from domain.storage import Database
+from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
 from projections.projector import fold_streams
@@ -33,10 +33,12 @@ class Verification(NamedTuple):
     Attributes:
         checked: how many appointments were compared with history.
         differences: every difference found, up to 1,000; empty when the read models equal history.
+        set_aside: how many events the fold passes over, since somebody set them aside.
     """
 
     checked: int
     differences: list[Difference]
+    set_aside: int = 0
 
     def __repr__(self) -> str:
         checked = f"{self.checked:,} appointments checked"
@@ -62,7 +64,8 @@ def verify(
     check_executor(executor)
     generation = store_of(database).stamp().generation
     with closing(Workers(database, location, executor=executor)) as workers:
-        return check(generations_of(database), generation, workers=workers, sample=sample, progress=progress)
+        found = check(generations_of(database), generation, workers=workers, sample=sample, progress=progress)
+    return found._replace(set_aside=recorder_of(database).set_aside_count())
 
 
 def check(

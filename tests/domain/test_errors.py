@@ -38,6 +38,7 @@ MADE: dict[str, Callable[[type[Any]], AppointmentsError]] = {
     "AppointmentNotFound": lambda kind: kind("a"),
     "EnvelopeRefused": lambda kind: kind(RefusalCode.CONFLICT, expected="one", field="id", found="2", offset=3),
     "InputUnreadable": lambda kind: kind("envelopes.jsonl", "No such file or directory"),
+    "NotPoison": lambda kind: kind(3, "it can be folded"),
     "NotRebuilt": lambda kind: kind("no", expected=1, found=2, place="memory:x"),
     "PoisonEvent": lambda kind: kind(1, "a", 2, "it is damaged"),
     "QuarantinedItemNotFound": lambda kind: kind(7),

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from domain import poison as poison_module
 from domain.appointment import FoldedAppointment, current_fold_version, fold
 from domain.errors import AppointmentsError, NotInstalled, PoisonEvent
 from domain.identifiers import Generation
 from projections import Progress
-from projections import projector as projector_module
 from projections.cli.app import run
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -70,7 +70,7 @@ def test_an_event_that_the_fold_itself_cannot_take_is_poison_too(
             raise KeyError("never thought of")
         return right_fold(before, known)
 
-    monkeypatch.setattr(projector_module, "fold", wrong_fold)
+    monkeypatch.setattr(poison_module, "fold", wrong_fold)
     for work in (lambda: rebuilt(place), place.projector().catch_up):
         with pytest.raises(PoisonEvent, match=r"position 4 \(appointment 'b', envelope 4\).*KeyError.*thought of"):
             work()

@@ -283,7 +283,7 @@ def test_a_sample_checks_exactly_so_many_appointments(place: Place) -> None:
     appointments = len(held(place)["appointment"])
     for sample in (1, 20, 100, appointments - 1, appointments, 10_000):
         found = place.appointments().verify(sample=sample)
-        assert found == (min(sample, appointments), [])
+        assert found == (min(sample, appointments), [], 0)
     assert run(["verify", *place.arguments, "--sample", "5"]) == 0
     for nothing in (0, -1):
         with pytest.raises(UsageError, match="a sample of at least 1 appointment"):
@@ -317,8 +317,8 @@ def test_a_sample_finds_what_is_wrong_in_it(place: Place, rows: Rows) -> None:
 
 def test_of_nothing_nothing_is_wrong(place: Place) -> None:
     place.projector()
-    assert place.appointments().verify() == (0, [])
-    assert place.appointments().verify(sample=3) == (0, [])
+    assert place.appointments().verify() == (0, [], 0)
+    assert place.appointments().verify(sample=3) == (0, [], 0)
 
 
 def test_verify_finds_nothing_wrong_while_envelopes_are_appended_and_followed(place: Place) -> None:

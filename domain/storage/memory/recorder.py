@@ -30,6 +30,7 @@ from domain.storage.base import (
     arrival_now,
 )
 from domain.storage.memory.database import MemoryContents, MemoryDatabase
+from domain.storage.user import user_of_system
 
 
 class MemoryRecorder(Recorder):
@@ -187,6 +188,10 @@ class _MemoryAppend(AppendTransaction):
                 [event] = self._contents.events.select_notifications(position, 1)
                 found[event_id] = _stored(event, position)
         return found
+
+    @override
+    def user(self) -> str:
+        return user_of_system()
 
     @override
     def at(self, position: Position) -> StoredEnvelope | None:

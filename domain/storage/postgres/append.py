@@ -99,6 +99,11 @@ class PostgresAppend(AppendTransaction):
         return {row[1]: StoredEnvelope(*row) for row in self._cursor}
 
     @override
+    def user(self) -> str:
+        [[name]] = self._fetch("SELECT session_user::text", {})
+        return str(name)
+
+    @override
     def at(self, position: Position) -> StoredEnvelope | None:
         rows = self._fetch(_AT, {"position": position})
         return StoredEnvelope(*rows[0]) if rows else None

@@ -21,6 +21,7 @@ from domain.storage.base import (
     arrival_now,
 )
 from domain.storage.sqlite import quarantine
+from domain.storage.user import user_of_system
 
 
 class SQLiteAppend(AppendTransaction):
@@ -40,6 +41,10 @@ class SQLiteAppend(AppendTransaction):
             {"event_ids": json.dumps(event_ids)},
         )
         return {row[1]: StoredEnvelope(*row) for row in self._cursor}
+
+    @override
+    def user(self) -> str:
+        return user_of_system()
 
     @override
     def at(self, position: Position) -> StoredEnvelope | None:

@@ -30,11 +30,17 @@ def verify(
         progress_bars() as bars,
     ):
         show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
-        checked, differences = appointments.verify(sample=sample, progress=show, executor=executor)
+        checked, differences, set_aside = appointments.verify(sample=sample, progress=show, executor=executor)
     if as_json:
-        print_json({"checked": checked, "differences": [difference_json(one) for one in differences]})
+        print_json(
+            {
+                "checked": checked,
+                "differences": [difference_json(one) for one in differences],
+                "set_aside": set_aside,
+            }
+        )
     else:
-        _print_differences(checked, differences)
+        _print_differences(checked, differences, set_aside)
     if differences:
         raise typer.Exit(EXIT_FOUND)
 
@@ -44,7 +50,7 @@ def difference_json(difference: Difference) -> dict[str, object]:
     return {name: getattr(difference, name) for name in Difference.__slots__}
 
 
-def _print_differences(checked: int, differences: list[Difference]) -> None:
+def _print_differences(checked: int, differences: list[Difference], set_aside: int) -> None:
     out = console()
     if differences:
         table = plain_table("table", "appointment", "of", "field", "expected", "found")
@@ -54,3 +60,6 @@ def _print_differences(checked: int, differences: list[Difference]) -> None:
         show(out, table)
     found = f"{len(differences):,} differences" if differences else "no difference"
     out.print(f"{checked:,} appointments checked, {found}.")
+    if set_aside:
+        events = "event is" if set_aside == 1 else "events are"
+        out.print(f"{set_aside:,} {events} set aside: the fold passes over what the quarantine keeps as set_aside.")
