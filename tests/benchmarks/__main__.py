@@ -6,6 +6,7 @@
     python -m tests.benchmarks rebuilding --events 1000000
     python -m tests.benchmarks serving                  the HTTP service
     python -m tests.benchmarks cpu --backends sqlite    what it costs a processor, beside json.loads
+    python -m tests.benchmarks workers                  a rebuild on 1, 2 and 4 workers of a Dask cluster
     python -m tests.benchmarks rebuild-memory --sizes 1000000,5000000
 
 SQLite, and a PostgreSQL of its own with fsync on. Read the ratios: figures of different runs do not compare.
@@ -29,6 +30,7 @@ from tests.benchmarks.figures import Benchmark, Figure
 from tests.benchmarks.memory import memory, rebuild_memory
 from tests.benchmarks.rebuilding import rebuilding
 from tests.benchmarks.serving import serving
+from tests.benchmarks.workers import workers
 from tests.support.postgres_server import postgres_server
 
 PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
@@ -39,6 +41,7 @@ PARTS: dict[str, Callable[[Benchmark], Iterator[Figure]]] = {
     "memory": memory,
     "rebuild-memory": rebuild_memory,
     "serving": serving,
+    "workers": workers,
 }
 USUAL_PARTS = ("feeding", "asking", "memory")
 # A busy server writes its log ahead in large files; the default of 1 GB makes it stop for checkpoints.

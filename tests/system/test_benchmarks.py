@@ -13,6 +13,7 @@ SHORT = ("--events", "300", "--sizes", "200", "--runs", "1")
         ("feeding", "sqlite", {"append"}),
         ("asking", "sqlite", {"schedule of 50, 200 envelopes, median"}),
         ("serving", "sqlite", {"intake in requests of 100"}),
+        ("workers", "sqlite", {"their share of time in the database, 4 workers"}),
         ("rebuilding", "postgresql", {"rebuild"}),
         ("cpu", "sqlite", {"contract, of json.loads", "history to rows, of json.loads"}),
     ],
