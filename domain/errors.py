@@ -9,6 +9,7 @@ AppointmentsError
 │   └── InvalidToken         a change token that cannot be used: start over without one
 ├── AppointmentNotFound      no accepted envelope has this appointment id
 ├── EventNotFound            no stored event has this position
+├── FoldVersionNotFound      no generation is of this version of the fold
 ├── QuarantinedItemNotFound  no quarantined item has this number
 ├── ReadModelBehind          the read models did not reach a position in time
 ├── PoisonEvent              a stored event that cannot be folded: position, appointment_id, event_id, reason
@@ -93,6 +94,14 @@ class EventNotFound(AppointmentsError, LookupError):  # noqa: N818
     def __init__(self, position: int) -> None:
         super().__init__(f"no stored event has the position {position}")
         self.position = position
+
+
+class FoldVersionNotFound(AppointmentsError, LookupError):  # noqa: N818
+    """No generation of the read models is of this version of the fold."""
+
+    def __init__(self, fold_version: int) -> None:
+        super().__init__(f"there is no generation of version {fold_version} of the fold")
+        self.fold_version = fold_version
 
 
 class QuarantinedItemNotFound(AppointmentsError, LookupError):  # noqa: N818

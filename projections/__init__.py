@@ -27,6 +27,7 @@ from projections.queries.history import FieldChange, History, RevisionChange
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule
 from projections.queries.schedules import Schedules
 from projections.rebuilding.differences import Difference
+from projections.rebuilding.fold_versions import GenerationStatus
 from projections.rebuilding.old_generations import DroppedGenerations
 from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
@@ -55,6 +56,7 @@ __all__ = [
     "FollowerSign",
     "GenerationInfo",
     "GenerationState",
+    "GenerationStatus",
     "History",
     "InstallationStatus",
     "Outbox",

@@ -21,6 +21,7 @@ from projections.calendar_links import CalendarLinks
 from projections.outbox import Outbox
 from projections.projector import Projector
 from projections.queries.schedules import Schedules
+from projections.rebuilding.fold_versions import GenerationStatus, generation_statuses, retirable, retire
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
 from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import RebuildReport, rebuild, rollback
@@ -238,6 +239,30 @@ class Appointments:
             RebuildRunning: a rebuild is under way.
         """
         return rollback(self._database)
+
+    def generations(self) -> list[GenerationStatus]:
+        """The generations of every version of the fold, by number, with what `appointments generations` tells.
+
+        Raises:
+            StorageError: the database cannot be used.
+        """
+        return generation_statuses(self._database)
+
+    def retirable_generations(self, fold_version: int) -> list[Generation]:
+        """The generations that `retire_generations` would drop; raises what it would raise."""
+        return retirable(self._database, fold_version)
+
+    def retire_generations(self, fold_version: int) -> DroppedGenerations:
+        """Drops the generations of an older version of the fold; code of that version is answered no more.
+
+        Raises:
+            FoldVersionNotFound: there are none.
+            UsageError: it is the version of this code or a newer one, no newer one serves, or a follower of it was
+                seen within a minute.
+            RebuildRunning: a rebuild is under way.
+            StorageError: the database cannot be used.
+        """
+        return retire(self._database, fold_version)
 
     def drop_old_generations(self) -> DroppedGenerations:
         """Drops the tables of old generations that a rebuild had to keep because somebody else held them.

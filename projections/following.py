@@ -14,6 +14,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from domain.appointment import current_fold_version
 from domain.errors import NotRebuilt, StorageUnavailable
 from domain.identifiers import Position
 from projections.logs import LogEvent, tell
@@ -34,7 +35,12 @@ def sign_of_life(
     now = datetime.now(UTC)
     name = f"{platform.node()}:{os.getpid()}"
     return FollowerSign(
-        name=name, started_at=started_at or now, seen_at=now, position=position, blocked_at=blocked_at
+        name=name,
+        fold_version=current_fold_version(),
+        started_at=started_at or now,
+        seen_at=now,
+        position=position,
+        blocked_at=blocked_at,
     )
 
 

@@ -34,7 +34,8 @@ class InstallationStatus:
             none, or its arrival was not recorded.
         blocked_at: the position of the event that the projector stopped in front of, since it cannot be folded; or
             None.
-        followers: the last signs of life of those who project, latest first; a day old at most.
+        followers: the last signs of life of those who project for this version of the fold, latest first; a day old
+            at most.
         unfinished_rebuild: the generation that a running or interrupted rebuild makes, or None.
         rebuild: how far that is, and when it was last seen; or None.
         last_verification: the last comparison of all of a generation with history, or None.
@@ -67,7 +68,8 @@ class InstallationStatus:
 def status_of(database: Database, *, replica: Database | None = None) -> InstallationStatus:
     """Positions, lag, counts and health; each is asked for by itself, so they may be a moment apart."""
     events, store, health = EventStore(database), store_of(database), health_of(database)
-    stamp, followers = store.stamp(), store.followers()
+    stamp = store.stamp()
+    followers = tuple(one for one in store.followers() if one.fold_version == stamp.fold_version)
     unfinished = _unfinished_rebuild(store)
     return InstallationStatus(
         events=events.count(),
@@ -83,7 +85,7 @@ def status_of(database: Database, *, replica: Database | None = None) -> Install
             (one.blocked_at for one in followers if one.blocked_at and one.blocked_at > stamp.position),
             default=None,
         ),
-        followers=tuple(followers),
+        followers=followers,
         rebuild=None if unfinished is None else health.unfinished_rebuild(unfinished),
         last_verification=health.last_verification(),
         projected_at=health.projected_at(stamp.generation),

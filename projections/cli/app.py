@@ -21,6 +21,7 @@ from projections.cli.commands.conflicts import conflicts
 from projections.cli.commands.events import events
 from projections.cli.commands.export import export
 from projections.cli.commands.figures import figures
+from projections.cli.commands.generations import generations
 from projections.cli.commands.history import history
 from projections.cli.commands.ingest import ingest
 from projections.cli.commands.init import init
@@ -78,6 +79,7 @@ for name, function, example in COMMANDS:
     app.command(name, epilog=f"Example: appointments {example}")(function)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(events, name="events")
+app.add_typer(generations, name="generations")
 app.callback()(version_option)
 
 

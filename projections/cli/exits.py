@@ -10,6 +10,7 @@ from domain.errors import (
     AppointmentsError,
     InputUnreadable,
     NotAllowed,
+    NotRebuilt,
     RebuildRunning,
     StorageError,
     StorageUnavailable,
@@ -26,7 +27,7 @@ EXIT_DEFECT: Final = 70
 """A defect of this program. EX_SOFTWARE of sysexits.h."""
 
 EXIT_LATER: Final = 75
-"""The same may work later: the server is down, locked or full. EX_TEMPFAIL of sysexits.h."""
+"""The same may work later: the server is down, locked or full, or not rebuilt yet. EX_TEMPFAIL of sysexits.h."""
 
 EXIT_NOT_ALLOWED: Final = 77
 """The role lacks a right. EX_NOPERM of sysexits.h."""
@@ -43,6 +44,7 @@ class PartlyDone(AppointmentsError):  # noqa: N818 - named after what went wrong
 _STATUSES: Final[tuple[tuple[type[AppointmentsError], int], ...]] = (
     (StorageUnavailable, EXIT_LATER),
     (RebuildRunning, EXIT_LATER),
+    (NotRebuilt, EXIT_LATER),
     (NotAllowed, EXIT_NOT_ALLOWED),
     (UsageError, EXIT_UNUSABLE),
     (StorageError, EXIT_UNUSABLE),

@@ -23,6 +23,7 @@ from rich.progress import BarColumn, Progress, ProgressColumn, Task, TaskID, Tex
 from rich.table import Table
 from rich.text import Text
 
+from domain.errors import UsageError
 from projections.queries.times import iso
 
 PLAIN_WIDTH: Final = 160
@@ -134,6 +135,16 @@ def _texts(cell: RenderableType) -> Iterator[Text]:
 def complain(message: str) -> None:
     """Prints one line on standard error."""
     print(f"appointments: {printable(' '.join(message.split()))}", file=sys.stderr)  # noqa: T201
+
+
+def confirmed(question: str) -> bool:
+    """Asks on standard error, since standard output is for the result."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    answer = sys.stdin.readline() if sys.stdin else ""
+    if not answer:
+        print(file=sys.stderr)  # noqa: T201
+        raise UsageError("no answer; use --yes to go on without a question")
+    return answer.strip().lower() in ("y", "yes")
 
 
 def print_json(document: Any) -> None:

@@ -184,6 +184,7 @@ class FollowerSign:
 
     Attributes:
         name: the machine and the process.
+        fold_version: the version of the fold that it projects with.
         started_at: when it began.
         seen_at: when it gave this sign.
         position: where the read models were then.
@@ -191,6 +192,7 @@ class FollowerSign:
     """
 
     name: str
+    fold_version: int
     started_at: datetime
     seen_at: datetime
     position: Position

@@ -201,6 +201,9 @@ class Generations(Protocol):
         Leaves it where it is when the block raises.
         """
 
+    def retire(self, fold_version: int) -> None:
+        """Takes the pointer of a version of the fold away and retires its generations: they serve nobody any more."""
+
     def drop(self, generation: Generation) -> bool:
         """Retires a generation, then drops its tables; harmless when repeated.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Event, Thread
 
@@ -53,6 +54,13 @@ def test_a_poison_event_is_told_until_it_is_passed(place: Place) -> None:
     assert place.appointments().status().blocked_at is None
 
 
+def test_followers_of_another_version_of_the_fold_say_nothing_of_the_health_of_this_one(place: Place) -> None:
+    place.projector()
+    place.store().sign(replace(sign_of_life(Position(0), blocked_at=Position(1)), fold_version=0))
+    status = place.appointments().status()
+    assert (status.followers, status.blocked_at) == ((), None)
+
+
 def test_the_health_check_finds_a_poison_event(durable_place: Place, ask: Ask) -> None:
     poisoned(durable_place)
     status, _, complaint = ask("status", "--check")
@@ -88,9 +96,7 @@ def test_a_sign_takes_the_place_of_the_one_before_and_old_ones_are_forgotten(dur
     durable_place.projector()
     store = durable_place.store()
     sign = sign_of_life(Position(1))
-    old = sign_of_life(Position(1)).__class__(
-        name="old", started_at=sign.started_at, seen_at=sign.seen_at - timedelta(days=2), position=Position(1)
-    )
+    old = replace(sign, name="old", seen_at=sign.seen_at - timedelta(days=2))
     store.sign(old)
     store.sign(sign)
     store.sign(sign_of_life(Position(2), started_at=sign.started_at))

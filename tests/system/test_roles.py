@@ -19,8 +19,10 @@ from projections.cli.app import run
 from tests import ROOT
 from tests.conftest import Place
 from tests.support.builders import as_json, as_lines, envelope
+from tests.support.newer_fold import NEWER_VERSION
 from tests.support.outboxes import publisher_outbox
 from tests.support.postgres_server import PostgresServer
+from tests.support.rebuilding import newer_code
 from tests.support.serving import serve_process
 
 README = ROOT / "README.md"
@@ -188,6 +190,8 @@ def test_the_monitor_runs_every_health_check_and_sees_no_content(
     assert (document["events"], document["position"], document["appointments"]) == (2, 2, None)
     assert run(["status", "--prometheus", *place]) == 0
     assert "appointments_lag_events 0.0" in capfd.readouterr().out
+    assert run(["generations", "--json", *place]) == 0
+    assert [one["number"] for one in json.loads(capfd.readouterr().out)["generations"]] == [1]
     append(roles, 3)
     monitor = roles.open("monitor")
     for question in (
@@ -228,6 +232,18 @@ def test_the_projector_rebuilds_and_the_reader_sees_each_new_generation(roles: R
     assert projector.rollback() == 2
     with pytest.raises(StorageError, match="may not"):
         reader.rebuild()
+
+
+def test_only_the_projector_retires_an_old_version_of_the_fold(roles: Roles, command: Callable[..., Outcome]) -> None:
+    project(roles)
+    retire = ("generations", "retire", f"{NEWER_VERSION - 1}", "--yes")
+    with newer_code():
+        roles.open("projector").rebuild()
+        for role in ("reader", "history", "monitor"):
+            status, out, complaint = command(role, *retire)
+            assert (status, out, complaint.count("\n")) == (77, "", 1)
+            assert "this role may not do that" in complaint
+        assert command("projector", *retire) == (0, "1 dropped, 0 kept\n", "")
 
 
 def test_a_reader_of_a_place_without_an_installation_creates_nothing(roles: Roles) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -23,6 +22,7 @@ from projections.cli.explanation import explain, place_of
 from projections.cli.options import Db, Json, Schema, Zone, time_option
 from projections.cli.terminal import (
     complain,
+    confirmed,
     console,
     plain_table,
     print_bytes,
@@ -204,16 +204,6 @@ def _print_retried(report: RetryReport, as_json: bool) -> None:
         print(f"{report.accepted:,} accepted, {report.kept:,} still quarantined")  # noqa: T201
 
 
-def _confirmed(question: str) -> bool:
-    """Asks on standard error, since standard output is for the result."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
-    answer = sys.stdin.readline() if sys.stdin else ""
-    if not answer:
-        print(file=sys.stderr)  # noqa: T201
-        raise UsageError("no answer; use --yes to discard without a question")
-    return answer.strip().lower() in ("y", "yes")
-
-
 @quarantine.command("discard", epilog="Example: appointments quarantine discard --code malformed_json --yes")
 def quarantine_discard(
     numbers: Annotated[list[int] | None, typer.Argument(metavar="[N...]")] = None,
@@ -235,7 +225,7 @@ def quarantine_discard(
         chosen = sorted(set(numbers or items.numbers(code=code, source=source, since=received)))
         for number in numbers or ():
             items.show(number)
-        if chosen and not yes and not _confirmed(f"Delete {len(chosen):,} quarantined items permanently?"):
+        if chosen and not yes and not confirmed(f"Delete {len(chosen):,} quarantined items permanently?"):
             complain("nothing was discarded")
             raise typer.Exit(EXIT_FOUND)
         discarded = items.discard(chosen) if chosen else 0

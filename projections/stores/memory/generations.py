@@ -148,6 +148,14 @@ class MemoryGenerations(Generations):
         contents.notify()
 
     @override
+    def retire(self, fold_version: int) -> None:
+        with self._database.contents.lock:
+            self._models.pointers.pop(fold_version, None)
+            for tables in self._models.generations.values():
+                if tables.info.fold_version == fold_version and tables.info.state is not GenerationState.DROPPED:
+                    tables.info = replace(tables.info, state=GenerationState.RETIRED)
+
+    @override
     def drop(self, generation: Generation) -> bool:
         with self._database.contents.lock:
             info = self._models.generations[generation].info

@@ -108,6 +108,12 @@ _NOTIFY: Final = "SELECT pg_notify(%(channel)s, '')"
 
 _SET_STATE: Final = "UPDATE {schema}.generation SET state = %(state)s WHERE number = %(generation)s"
 
+_DELETE_POINTER: Final = "DELETE FROM {schema}.serving WHERE fold_version = %(fold_version)s"
+
+_RETIRE: Final = """
+    UPDATE {schema}.generation SET state = 'retired' WHERE fold_version = %(fold_version)s AND state <> 'dropped'
+"""
+
 _DELETE_PARTITIONS: Final = "DELETE FROM {schema}.rebuild_partition WHERE generation = %(generation)s"
 
 # Questions to the cached generation queue behind the drop for so long. It is longer than the second
@@ -253,6 +259,13 @@ class PostgresGenerations(Generations):
             self._set_state(cursor, generation, GenerationState.READY)
             # The position may have risen: whoever waits for one looks again.
             cursor.execute(self._database.statement(_NOTIFY), {"channel": f"{self._database.schema}_projected"})
+
+    @override
+    def retire(self, fold_version: int) -> None:
+        with self._database.writing() as cursor:
+            cursor.execute(self._database.statement(_LOCK_SERVING))
+            cursor.execute(self._database.statement(_DELETE_POINTER), {"fold_version": fold_version})
+            cursor.execute(self._database.statement(_RETIRE), {"fold_version": fold_version})
 
     @override
     def drop(self, generation: Generation) -> bool:

@@ -4,6 +4,7 @@
 -- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
 CREATE TABLE IF NOT EXISTS {schema}.follower (
     name text PRIMARY KEY,
+    fold_version bigint NOT NULL,
     started_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     position bigint NOT NULL,

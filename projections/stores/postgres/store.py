@@ -76,9 +76,10 @@ _SIZES: Final = """
 """
 
 _SIGN: Final = """
-    INSERT INTO {schema}.follower (name, started_at, seen_at, position, blocked_at)
-    VALUES (%(name)s, %(started_at)s, %(seen_at)s, %(position)s, %(blocked_at)s)
+    INSERT INTO {schema}.follower (name, fold_version, started_at, seen_at, position, blocked_at)
+    VALUES (%(name)s, %(fold_version)s, %(started_at)s, %(seen_at)s, %(position)s, %(blocked_at)s)
     ON CONFLICT (name) DO UPDATE SET
+        fold_version = excluded.fold_version,
         started_at = excluded.started_at,
         seen_at = excluded.seen_at,
         position = excluded.position,
@@ -88,7 +89,7 @@ _SIGN: Final = """
 _FORGET_OLD_SIGNS: Final = "DELETE FROM {schema}.follower WHERE seen_at < now() - interval '1 day'"
 
 _FOLLOWERS: Final = """
-    SELECT name, started_at, seen_at, position, blocked_at
+    SELECT name, fold_version, started_at, seen_at, position, blocked_at
     FROM {schema}.follower
     ORDER BY seen_at DESC, name
 """
@@ -173,10 +174,10 @@ class PostgresStore(RelationalStore):
     def followers(self) -> list[FollowerSign]:
         return [
             FollowerSign(
-                name=name, started_at=started_at.astimezone(UTC), seen_at=seen_at.astimezone(UTC), position=position,
-                blocked_at=blocked_at,
+                name=name, fold_version=fold_version, started_at=started_at.astimezone(UTC),
+                seen_at=seen_at.astimezone(UTC), position=position, blocked_at=blocked_at,
             )
-            for name, started_at, seen_at, position, blocked_at in self._database.fetch(
+            for name, fold_version, started_at, seen_at, position, blocked_at in self._database.fetch(
                 self._database.statement(_FOLLOWERS)
             )
         ]  # fmt: skip

@@ -27,6 +27,8 @@ DECLARE
         FROM {schema}.generation
         WHERE state IN ('building', 'ready')
         AND to_regclass(format('{schema}.appointment_%s', number)) IS NOT NULL
+        AND to_regclass(format('{schema}.talent_schedule_%s', number)) IS NOT NULL
+        AND to_regclass(format('{schema}.coach_schedule_%s', number)) IS NOT NULL
     );
     side text;
 BEGIN

@@ -260,6 +260,15 @@ class SQLiteGenerations(Generations):
             cursor.execute("UPDATE generation SET state = ? WHERE number = ?", (GenerationState.READY, generation))
 
     @override
+    def retire(self, fold_version: int) -> None:
+        with self._database.writing() as cursor:
+            cursor.execute("DELETE FROM serving WHERE fold_version = ?", (fold_version,))
+            cursor.execute(
+                "UPDATE generation SET state = ? WHERE fold_version = ? AND state <> ?",
+                (GenerationState.RETIRED, fold_version, GenerationState.DROPPED),
+            )
+
+    @override
     def drop(self, generation: Generation) -> bool:
         """Always drops: readers of a file hold nobody up."""
         with self._database.writing() as cursor:

@@ -4,6 +4,7 @@
 -- The signs of life of followers, and the position before which one was stopped by an event that cannot be folded.
 CREATE TABLE IF NOT EXISTS follower (
     name TEXT PRIMARY KEY,
+    fold_version INTEGER NOT NULL,
     started_at TEXT NOT NULL,
     seen_at TEXT NOT NULL,
     position INTEGER NOT NULL,

@@ -117,9 +117,10 @@ class SQLiteStore(RelationalStore):
             cursor.execute("DELETE FROM follower WHERE julianday(seen_at) < julianday('now', '-1 day')")
             cursor.execute(
                 """
-                INSERT INTO follower (name, started_at, seen_at, position, blocked_at)
-                VALUES (:name, :started_at, :seen_at, :position, :blocked_at)
+                INSERT INTO follower (name, fold_version, started_at, seen_at, position, blocked_at)
+                VALUES (:name, :fold_version, :started_at, :seen_at, :position, :blocked_at)
                 ON CONFLICT (name) DO UPDATE SET
+                    fold_version = excluded.fold_version,
                     started_at = excluded.started_at,
                     seen_at = excluded.seen_at,
                     position = excluded.position,
@@ -133,17 +134,17 @@ class SQLiteStore(RelationalStore):
         with self._database.reading() as cursor:
             cursor.execute(
                 """
-                SELECT name, started_at, seen_at, position, blocked_at
+                SELECT name, fold_version, started_at, seen_at, position, blocked_at
                 FROM follower
                 ORDER BY seen_at DESC, name
                 """
             )
             return [
                 FollowerSign(
-                    name=name, started_at=datetime.fromisoformat(started_at), seen_at=datetime.fromisoformat(seen_at),
-                    position=position, blocked_at=blocked_at,
+                    name=name, fold_version=fold_version, started_at=datetime.fromisoformat(started_at),
+                    seen_at=datetime.fromisoformat(seen_at), position=position, blocked_at=blocked_at,
                 )
-                for name, started_at, seen_at, position, blocked_at in cursor
+                for name, fold_version, started_at, seen_at, position, blocked_at in cursor
             ]  # fmt: skip
 
     @override
