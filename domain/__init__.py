@@ -9,6 +9,9 @@ markers         events that say that stored envelopes were changed in place
 poison          folds stored events, and finds those that cannot be folded
 set_aside       lets the fold pass over such an event, or sound content take its place
 corrections     what an event store offers for such events
+masking         what stays of a forgotten person's envelope
+ledger          who is forgotten, by digest; receipt is the record of each erasure
+person          a talent or a coach
 event_store     appends, reads and counts envelopes
 decision        what becomes of an item: refused, ignored, new, a duplicate, or in conflict
 pulling         takes envelopes from the outbox of another database
@@ -43,6 +46,7 @@ from domain.errors import (
     ContradictoryFilters,
     EventNotFound,
     FoldVersionNotFound,
+    Forgotten,
     InputUnreadable,
     InvalidCursor,
     InvalidToken,
@@ -57,6 +61,7 @@ from domain.errors import (
     RebuildRunning,
     StorageError,
     StorageUnavailable,
+    Superseded,
     UsageError,
     VersionMismatch,
 )
@@ -64,7 +69,10 @@ from domain.event_store import AppendReport, EventStore
 from domain.identifiers import AppointmentId, CoachId, EventId, Generation, Position, TalentId
 from domain.input.files import BinaryFile, Input
 from domain.input.items import PAUSE, Item, Pause
+from domain.ledger import Ledger
+from domain.person import Person
 from domain.quarantine import Quarantine, RetryReport
+from domain.receipt import Found, Receipt
 from domain.set_aside import SetAside
 from domain.storage.base import (
     AppendTransaction,
@@ -79,6 +87,7 @@ from domain.storage.base import (
     Rewritten,
     StoredEnvelope,
 )
+from domain.storage.forgotten import LedgerTable, Needles
 
 __all__ = [
     "PAUSE",
@@ -100,6 +109,8 @@ __all__ = [
     "EventNotFound",
     "EventStore",
     "FoldVersionNotFound",
+    "Forgotten",
+    "Found",
     "Generation",
     "Ignored",
     "Input",
@@ -107,7 +118,10 @@ __all__ = [
     "InvalidCursor",
     "InvalidToken",
     "Item",
+    "Ledger",
+    "LedgerTable",
     "LifecycleStep",
+    "Needles",
     "NotAllowed",
     "NotInstalled",
     "NotPoison",
@@ -115,6 +129,7 @@ __all__ = [
     "OutboxCursor",
     "Outcomes",
     "Pause",
+    "Person",
     "PoisonEvent",
     "Position",
     "Quarantine",
@@ -126,6 +141,7 @@ __all__ = [
     "ReadModelBehind",
     "RebuildFailed",
     "RebuildRunning",
+    "Receipt",
     "Recorder",
     "RefusalCode",
     "Refused",
@@ -137,6 +153,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailable",
     "StoredEnvelope",
+    "Superseded",
     "TalentId",
     "UsageError",
     "VersionMismatch",

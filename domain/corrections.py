@@ -107,7 +107,7 @@ class Corrections:
         stored = self.at(position)
         shown = self._shown(stored)
         with self._recorder.appending() as append:
-            replace(append, stored.position, _envelope(item), who, shown=shown)
+            replace(append, stored.position, append.ledger.masked(_envelope(item)), who, shown=shown)
 
     def set_aside_count(self) -> int:
         """Returns the number of events that are set aside."""

@@ -12,6 +12,7 @@ from domain.contract import read_envelope
 from domain.envelope import Envelope, EnvelopeRefused, Ignored, RefusalCode
 from domain.identifiers import EventId
 from domain.input.items import Item
+from domain.masking import MaskedEnvelope
 from domain.quarantine import refused_by
 from domain.storage.base import Refused, StoredEnvelope
 from domain.topics import MASKED_TOPIC, SET_ASIDE_TOPIC
@@ -44,6 +45,11 @@ class Decision:
     duplicates: int
     conflicts: list[Refused]
     replacements: list[Replacement] = field(default_factory=list)
+
+    @property
+    def accepted(self) -> list[Envelope]:
+        """The new envelopes and those that take a place."""
+        return [*self.new, *(envelope for _, envelope, _ in self.replacements)]
 
 
 def validated(items: Sequence[Item]) -> tuple[list[tuple[Envelope, Item]], list[Refused], int]:
@@ -96,9 +102,13 @@ def decide(candidates: Sequence[tuple[Envelope, Item]], stored: Mapping[EventId,
         elif envelope.event_id in set_aside and first == (envelope.snapshot.id, set_aside[envelope.event_id].text):
             replacements.append(Replacement(set_aside.pop(envelope.event_id), envelope, item))
             texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
+            if isinstance(envelope, MaskedEnvelope):
+                masked.add(envelope.event_id)
         elif first is None:
             texts[envelope.event_id] = (envelope.snapshot.id, envelope.text)
             new.append(envelope)
+            if isinstance(envelope, MaskedEnvelope):
+                masked.add(envelope.event_id)
         elif (conflict := _conflict(envelope, *first)) is None:
             duplicates += 1
         else:

@@ -8,6 +8,7 @@ AppointmentsError
 │   ├── InvalidCursor        a damaged cursor, or one of other filters
 │   └── InvalidToken         a change token that cannot be used: start over without one
 ├── AppointmentNotFound      no accepted envelope has this appointment id
+├── Forgotten                the talent or coach was forgotten: side
 ├── EventNotFound            no stored event has this position
 ├── FoldVersionNotFound      no generation is of this version of the fold
 ├── QuarantinedItemNotFound  no quarantined item has this number
@@ -16,6 +17,7 @@ AppointmentsError
 ├── NotPoison                an event that was to be set aside or replaced, and can be folded: position, reason
 ├── RebuildFailed            a new generation could not be made; the old one still serves
 │   ├── RebuildRunning       another rebuild is under way
+│   ├── Superseded           a person was forgotten while a generation was made: generation
 │   └── DifferencesFound     a new generation differs from history (projections/rebuilding/rebuild.py): differences
 └── StorageError             the database cannot be used
     ├── NotInstalled         there is no installation; run `appointments init`
@@ -86,6 +88,14 @@ class AppointmentNotFound(AppointmentsError, LookupError):  # noqa: N818
     def __init__(self, appointment_id: str) -> None:
         super().__init__(f"no appointment has the id {appointment_id!r}")
         self.appointment_id = appointment_id
+
+
+class Forgotten(AppointmentsError, LookupError):  # noqa: N818
+    """The talent or the coach was forgotten; `side` says which of both it is."""
+
+    def __init__(self, side: str) -> None:
+        super().__init__(f"this {side} was forgotten: nothing is kept that names them")
+        self.side = side
 
 
 class EventNotFound(AppointmentsError, LookupError):  # noqa: N818
@@ -176,6 +186,14 @@ class RebuildFailed(AppointmentsError):  # noqa: N818
 
 class RebuildRunning(RebuildFailed):
     """Another rebuild is under way."""
+
+
+class Superseded(RebuildFailed):
+    """A person was forgotten while a generation was made or caught up, which may hold what named them."""
+
+    def __init__(self, generation: int) -> None:
+        super().__init__(f"a person was forgotten while generation {generation} was made or caught up; it is dropped")
+        self.generation = generation
 
 
 class StorageError(AppointmentsError):

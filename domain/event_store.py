@@ -14,17 +14,19 @@ from domain.arguments import identifier, positive_number, whole_number
 from domain.corrections import Corrections
 from domain.decision import decide, validated
 from domain.envelope import EVENT_ID_MAX, Envelope
+from domain.erasure import insert, without_content
 from domain.errors import NotInstalled
 from domain.export import exported_lines
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.input.batches import EnvelopeInput, batches, check_iterable
 from domain.input.files import BinaryFile, Input, open_input
 from domain.input.items import ITEM_BYTES_MAX, Item, Pause
+from domain.masking import MaskedEnvelope
 from domain.quarantine import Quarantine
 from domain.retrying import retry_batch
 from domain.set_aside import take_places
 from domain.storage.base import OutboxCursor, Outcomes, QuarantinedItem, StoredEnvelope
-from domain.topics import TOPIC, envelope_of, has_envelope
+from domain.topics import envelope_of, has_envelope
 
 FileInput = str | PathLike[str] | BinaryFile | Input
 
@@ -34,7 +36,8 @@ class AppendReport:
     """How many items were read, and what became of them.
 
     `read` is always the sum of `appended`, `duplicates`, `ignored` and `quarantined`. `position` is the highest
-    position in the event store after the append.
+    position in the event store after the append. Of those appended, `masked` were of a forgotten person, or mentioned
+    one: what remained of them is stored.
     """
 
     read: int = 0
@@ -43,6 +46,7 @@ class AppendReport:
     ignored: int = 0
     quarantined: int = 0
     position: Position = Position(0)
+    masked: int = 0
 
     def __add__(self, other: AppendReport) -> AppendReport:
         return AppendReport(
@@ -52,7 +56,13 @@ class AppendReport:
             self.ignored + other.ignored,
             self.quarantined + other.quarantined,
             max(self.position, other.position),
+            self.masked + other.masked,
         )
+
+    def to_json(self) -> dict[str, int]:
+        """The document of `appointments ingest --json`; `masked` is in it where there were such."""
+        document = {name: int(getattr(self, name)) for name in AppendReport.__slots__}
+        return document if self.masked else {name: count for name, count in document.items() if name != "masked"}
 
 
 class EventStore(Corrections):
@@ -201,14 +211,16 @@ class EventStore(Corrections):
         The `position` of the report is 0. The tables must be there.
         """
         candidates, refused, ignored = validated(items)
-        outcomes = Outcomes()
+        outcomes, masked = Outcomes(), 0
         if items or cursor is not None:
             with self._recorder.appending() as append:
                 stored = append.stored([envelope.event_id for envelope, _ in candidates])
-                decision = decide(candidates, stored)
-                append.insert(decision.new, TOPIC)
+                ledger = append.ledger
+                decision = decide([(ledger.masked(envelope), item) for envelope, item in candidates], stored)
+                insert(append, decision.new)
                 refused += decision.conflicts + take_places(append, decision.replacements)
-                append.quarantine(refused)
+                append.quarantine(without_content(refused, ledger))
+                masked = sum(isinstance(one, MaskedEnvelope) for one in decision.accepted)
                 outcomes = Outcomes(
                     appended=len(items) - decision.duplicates - ignored - len(refused),
                     duplicates=decision.duplicates,
@@ -218,7 +230,7 @@ class EventStore(Corrections):
                 append.count(outcomes)
                 if cursor is not None:
                     append.advance(cursor)
-        return AppendReport(len(items), *outcomes)
+        return AppendReport(len(items), *outcomes, masked=masked)
 
     def _retry(self, items: Sequence[QuarantinedItem]) -> int:
-        return retry_batch(self._recorder, items, topic=TOPIC)
+        return retry_batch(self._recorder, items)

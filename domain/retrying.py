@@ -8,16 +8,20 @@ from dataclasses import replace
 
 from domain.decision import decide, validated
 from domain.envelope import Envelope, RefusalCode
+from domain.erasure import insert, is_emptied, without_content
 from domain.identifiers import Position
 from domain.input.items import Item
 from domain.quarantine import is_too_large
 from domain.set_aside import take_places
 from domain.storage.base import Outcomes, QuarantinedItem, Recorder, Refused, StoredEnvelope
+from domain.topics import topic_of
 
 
-def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: str) -> int:
+def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem]) -> int:
     """Appends those quarantined items that are acceptable now; returns how many have left the quarantine."""
-    judged = [(item, *_validated_again(item)) for item in items if not is_too_large(item)]
+    judged = [
+        (item, *_validated_again(item)) for item in items if not is_too_large(item) and not is_emptied(item.refused)
+    ]
     changed = [
         (item, candidates, refused)
         for item, candidates, refused in judged
@@ -29,13 +33,13 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem], *, topic: 
     outcomes = Counter[str]()
     with recorder.appending() as append:
         stored = append.stored([envelope.event_id for _, candidates, _ in changed for envelope, _ in candidates])
+        ledger = append.ledger
         for item, candidates, refused in changed:
-            decision = decide(candidates, stored)
-            append.insert(decision.new, topic)
-            stored |= {one.event_id: _as_stored(one, topic) for one in decision.new}
+            decision = decide([(ledger.masked(envelope), its) for envelope, its in candidates], stored)
+            insert(append, decision.new)
             refused_again = take_places(append, decision.replacements)
-            stored |= {one.event_id: _as_stored(one, topic) for _, one, _ in decision.replacements}
-            still = next(iter(refused + decision.conflicts + refused_again), None)
+            stored |= {one.event_id: _as_stored(one) for one in decision.accepted}
+            still = next(iter(without_content(refused + decision.conflicts + refused_again, ledger)), None)
             if still is not None and _is_known(item, still):
                 continue
             append.replace(item.number, still and replace(still, received_at=item.refused.received_at))
@@ -57,6 +61,6 @@ def _validated_again(item: QuarantinedItem) -> tuple[list[tuple[Envelope, Item]]
     return candidates, refused
 
 
-def _as_stored(envelope: Envelope, topic: str) -> StoredEnvelope:
+def _as_stored(envelope: Envelope) -> StoredEnvelope:
     """What a later item of the same batch is compared with."""
-    return StoredEnvelope(Position(0), envelope.event_id, envelope.snapshot.id, topic, envelope.text)
+    return StoredEnvelope(Position(0), envelope.event_id, envelope.snapshot.id, topic_of(envelope), envelope.text)

@@ -21,8 +21,9 @@ from domain.identifiers import Position
 from domain.markers import Change, Marker
 from domain.poison import poison_at
 from domain.quarantine import refused_by
-from domain.storage.base import AppendTransaction, Refused, Rewritten, StoredEnvelope, arrival_now
-from domain.topics import MARKER_TOPIC, SET_ASIDE_TOPIC, TOPIC
+from domain.storage.arrivals import arrival_now
+from domain.storage.base import AppendTransaction, Refused, Rewritten, StoredEnvelope
+from domain.topics import MARKER_TOPIC, SET_ASIDE_TOPIC, topic_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,13 +162,14 @@ def _take_place(
     ):
         if found != expected:
             raise _refused(envelope, f"{expected!r}, as in the event it is to replace", f"{found!r}", field=field)
-    replaced = stored._replace(topic=TOPIC, text=envelope.text)
+    topic = topic_of(envelope)
+    replaced = stored._replace(topic=topic, text=envelope.text)
     others = [one for one in append.stream(stored.appointment_id) if one.position != stored.position]
     poison = poison_at(stored.position, [*others, replaced])
     if poison is not None:
         raise _refused(envelope, "an envelope that can be folded", f"one that cannot: {poison.reason}")
     at = arrival_now()
-    append.rewrite([Rewritten(stored.position, TOPIC, envelope.text, at)])
+    append.rewrite([Rewritten(stored.position, topic, envelope.text, at)])
     _mark(append, stored, Change.REPLACED, Who(who.by or append.user(), who.reason), at, shown)
 
 

@@ -9,6 +9,7 @@ from eventsourcing.utils import register_topic
 from domain.decoding import decode_envelope
 from domain.envelope import Envelope
 from domain.errors import PoisonEvent
+from domain.masking import MaskedEnvelope
 from domain.storage.base import StoredEnvelope
 
 TOPIC: Final = "VCSessionScheduledEvent.v1"
@@ -53,6 +54,11 @@ def envelope_of(stored: StoredEnvelope) -> Envelope:
     if envelope.event_id != stored.event_id or envelope.snapshot.id != stored.appointment_id:
         raise _poison(stored, "its ids are not those it is stored under")
     return envelope
+
+
+def topic_of(envelope: Envelope) -> str:
+    """The topic under which an envelope is stored."""
+    return MASKED_TOPIC if isinstance(envelope, MaskedEnvelope) else TOPIC
 
 
 def has_envelope(stored: StoredEnvelope) -> bool:

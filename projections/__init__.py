@@ -7,6 +7,7 @@ following      what a follower tells, and how long it waits for a database  logs
 follower       a projector that follows in a thread of a longer-running command
 outbox         pulls envelopes from the outbox of another database
 status         where an installation stands, and how healthy it is
+forgetting     takes a person out of the event store and the read models
 calendar_links the links of calendar feeds: made, found and revoked
 queries/       schedules, changes, conflicts, figures and history, with their filters and cursors
 rebuilding/    makes the next generation of the read models and compares it with history
@@ -18,6 +19,7 @@ cli/           the command line                                            web/ 
 
 from projections.appointments import Appointments
 from projections.calendar_links import CalendarLink, CalendarLinks
+from projections.forgetting import Forgetting
 from projections.outbox import Outbox
 from projections.projector import Projector
 from projections.queries.changes import Change, Changes
@@ -54,6 +56,7 @@ __all__ = [
     "FieldChange",
     "Figures",
     "FollowerSign",
+    "Forgetting",
     "GenerationInfo",
     "GenerationState",
     "GenerationStatus",

@@ -8,18 +8,23 @@ from functools import partial
 from threading import Event
 from types import TracebackType
 from typing import Final, Self
+from uuid import UUID
 
-from domain.arguments import optional, seconds
+from domain.arguments import identifier, optional, seconds
 from domain.event_store import EventStore
 from domain.identifiers import Generation
 from domain.input.batches import BATCH_ITEMS_MAX
+from domain.person import Person
 from domain.pulling import OVERLAP_DEFAULT, OutboxQuery
+from domain.receipt import Receipt
 from domain.storage import open_database
 from domain.storage.location import Location, locate
 from domain.storage.time_limit import time_limit
 from projections.calendar_links import CalendarLinks
+from projections.forgetting import Forgetting
 from projections.outbox import Outbox
 from projections.projector import Projector
+from projections.queries.filters import owner_of
 from projections.queries.schedules import Schedules
 from projections.rebuilding.fold_versions import GenerationStatus, generation_statuses, retirable, retire
 from projections.rebuilding.old_generations import DroppedGenerations, drop_old
@@ -47,6 +52,7 @@ class Appointments:
         projector: what brings the read models up to the event store.
         schedules: what answers questions.
         calendar_links: the tokens of calendar feeds.
+        forgetting: the receipts of forgotten persons, and the steps of forgetting one.
     """
 
     def __init__(self, location: Location, *, timeout: float | None = None) -> None:
@@ -71,6 +77,7 @@ class Appointments:
             Schedules(self._replica, primary=self._database) if self._replica else Schedules(self._database)
         )
         self.calendar_links: Final = CalendarLinks(self._database)
+        self.forgetting: Final = Forgetting(self._database)
 
     @classmethod
     def open(cls, url: str | None = None, *, schema: str | None = None, timeout: float | None = None) -> Self:
@@ -263,6 +270,26 @@ class Appointments:
             StorageError: the database cannot be used.
         """
         return retire(self._database, fold_version)
+
+    def forget(
+        self,
+        *,
+        talent_id: str | UUID | None = None,
+        coach_id: str | UUID | None = None,
+        reference: str | None = None,
+    ) -> Receipt:
+        """Takes a talent or a coach out of everything that is stored, for good, and returns the receipt.
+
+        What is stored of them is masked, and so is what comes later. The other person's schedule keeps when they met.
+        Whoever was forgotten already stays so. `reference` is the requester's; the receipt has it.
+
+        Raises:
+            PoisonEvent: a stored event cannot be read. With a note where the person is forgotten all the same.
+            StorageError: the database cannot be used or the role lacks a right. With a note as well.
+        """
+        side, owner_id = owner_of(talent_id, coach_id)
+        person = Person(side, identifier(f"{side}_id", owner_id))
+        return self.forgetting.forget(person, reference=reference, projector=self.projector)
 
     def drop_old_generations(self) -> DroppedGenerations:
         """Drops the tables of old generations that a rebuild had to keep because somebody else held them.

@@ -8,10 +8,12 @@ from typing import Any
 from uuid import UUID
 
 from domain.arguments import identifier, text
-from domain.storage import Database
+from domain.errors import Forgotten
+from domain.person import Person, Side
+from domain.storage import Database, recorder_of
 from projections.queries.filters import owner_of
-from projections.rows import Side
 from projections.stores import links_of
+from projections.stores.erasing import FORGOTTEN_OWNER
 
 _TOKEN_BYTES = 32
 _TOKEN_CHARACTERS_MAX = 200
@@ -40,10 +42,17 @@ class CalendarLinks:
 
     def __init__(self, database: Database) -> None:
         self._links = links_of(database)
+        self._recorder = recorder_of(database)
 
     def link(self, *, talent_id: str | UUID | None = None, coach_id: str | UUID | None = None) -> CalendarLink:
-        """The link of a talent or a coach, made with a token that nobody can guess when there is none."""
+        """The link of a talent or a coach, made with a token that nobody can guess when there is none.
+
+        Raises:
+            Forgotten: the person was forgotten.
+        """
         side, owner_id = _person(talent_id, coach_id)
+        if self._recorder.ledger.read().is_forgotten(Person(side, owner_id)):
+            raise Forgotten(side)
         token = self._links.token_of(side, owner_id)
         while token is None:  # until one is kept, ours or that of somebody who came first
             self._links.keep(side, owner_id, secrets.token_urlsafe(_TOKEN_BYTES))
@@ -55,12 +64,21 @@ class CalendarLinks:
         return self._links.remove(*_person(talent_id, coach_id))
 
     def find(self, token: str) -> CalendarLink | None:
-        """The link of a token; None when it was never given, or is revoked."""
+        """The link of a token; None when it was never given, or is revoked.
+
+        Raises:
+            Forgotten: its person was forgotten.
+        """
         token = text("token", token)
         if not token.isascii() or not token.isprintable() or len(token) > _TOKEN_CHARACTERS_MAX:
             return None
         owner = self._links.owner_of(token)
-        return None if owner is None else CalendarLink(*owner, token)
+        if owner is None:
+            return None
+        side, owner_id = owner
+        if owner_id.startswith(FORGOTTEN_OWNER):
+            raise Forgotten(side)
+        return CalendarLink(side, owner_id, token)
 
 
 def _person(talent_id: str | UUID | None, coach_id: str | UUID | None) -> tuple[Side, str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
@@ -16,6 +15,8 @@ from domain.envelope import Snapshot
 from domain.errors import StorageError
 from domain.identifiers import AppointmentId, Position
 from domain.markers import Marker
+from domain.masking import FORGOTTEN
+from domain.person import Side as Side  # noqa: PLC0414 - whoever works with rows, asks for a side
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY_MILLISECONDS: Final = 86_400_000
@@ -37,27 +38,6 @@ class _FoldedBody(msgspec.Struct, gc=False):
 
     snapshot: msgspec.Raw
     revisions: tuple[Revision, ...]
-
-
-class Side(StrEnum):
-    """Whose schedule it is."""
-
-    TALENT = "talent"
-    COACH = "coach"
-
-    @property
-    def other(self) -> Side:
-        """The opposite side: the counterpart's."""
-        return Side.COACH if self is Side.TALENT else Side.TALENT
-
-    @property
-    def plural(self) -> str:
-        """The plural, for people and for JSON: "talents" or "coaches"."""
-        return "talents" if self is Side.TALENT else "coaches"
-
-    def owner_of(self, appointment: Appointment) -> str:
-        """The id of the appointment's talent or coach."""
-        return appointment.talent_id if self is Side.TALENT else appointment.coach_id
 
 
 class AppointmentRow(NamedTuple):
@@ -110,7 +90,8 @@ class Rows:
 def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -> Rows:
     """Makes the rows of appointments, each given with the highest position among its envelopes.
 
-    For every talent and coach that any revision names there is one row: the present owner's, else a tombstone.
+    For every talent and coach that any revision names there is one row: the present owner's, else a tombstone. Who is
+    forgotten has none.
     """
     rows = Rows([], [], [])
     for folded, position in folded_appointments:
@@ -127,13 +108,15 @@ def rows_of(folded_appointments: Iterable[tuple[FoldedAppointment, Position]]) -
             snapshot.deleted_at is not None,
             body.decode(),
         )
-        rows.talents.append(ScheduleRow(talent_id, appointment_id, position, coach_id, *shown))
-        rows.coaches.append(ScheduleRow(coach_id, appointment_id, position, talent_id, *shown))
+        if talent_id != FORGOTTEN:
+            rows.talents.append(ScheduleRow(talent_id, appointment_id, position, coach_id, *shown))
+        if coach_id != FORGOTTEN:
+            rows.coaches.append(ScheduleRow(coach_id, appointment_id, position, talent_id, *shown))
         owners = {(revision.talent_id, revision.coach_id) for revision in folded.revisions}
         if len(owners) > 1:
-            for talent in {talent for talent, _ in owners} - {talent_id}:
+            for talent in {talent for talent, _ in owners} - {talent_id, FORGOTTEN}:
                 rows.talents.append(_tombstone(talent, appointment_id, position))
-            for coach in {coach for _, coach in owners} - {coach_id}:
+            for coach in {coach for _, coach in owners} - {coach_id, FORGOTTEN}:
                 rows.coaches.append(_tombstone(coach, appointment_id, position))
     return rows
 

@@ -42,6 +42,7 @@ class InstallationStatus:
         projected_at: when a projector last committed a batch to the generation that serves, or None.
         replica_position: what `position` is on the replica that answers questions; None without one, or when
             it gives no answer.
+        unscrubbed: how many erasures the files may still show: see `appointments scrub`.
     """
 
     events: int
@@ -59,6 +60,7 @@ class InstallationStatus:
     last_verification: VerificationNote | None
     projected_at: datetime | None
     replica_position: Position | None
+    unscrubbed: int
 
     def to_json(self) -> dict[str, Any]:
         """The document of `appointments status --json`."""
@@ -90,6 +92,7 @@ def status_of(database: Database, *, replica: Database | None = None) -> Install
         last_verification=health.last_verification(),
         projected_at=health.projected_at(stamp.generation),
         replica_position=_position(replica) if replica else None,
+        unscrubbed=events.recorder.ledger.unscrubbed_count(),
     )
 
 

@@ -31,6 +31,7 @@ ALLOWED = {
         "domain.envelope",
         "domain.decoding",
         "domain.appointment",
+        "domain.masking",
         "projections.rows",
         "projections.cli.sample",
         "projections.rebuilding.differences",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from domain.storage.base import Backend, Database, Recorder
+from domain.storage.backend import Backend
+from domain.storage.base import Database, Recorder
 from domain.storage.location import BackendName, Location
 
 __all__ = ["Database", "open_database", "recorder_of"]

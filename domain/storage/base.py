@@ -5,22 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from threading import Event
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 from domain.envelope import Envelope, RefusalCode
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.location import BackendName, Location
+from domain.ledger import Ledger
+from domain.receipt import Receipt
+from domain.storage.arrivals import arrival_of
+from domain.storage.forgotten import LedgerTable, Needles
+from domain.storage.location import BackendName
 
 READ_BYTES_MAX = 64 * 1024 * 1024
 """The most bytes of text that one read returns, unless its first envelope alone has more."""
-
-
-def arrival_now() -> datetime:
-    """The time of arrival of what is appended now, in whole milliseconds as it is shown to people."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 class StoredEnvelope(NamedTuple):
@@ -43,12 +41,6 @@ class StoredEnvelope(NamedTuple):
 def with_arrivals(rows: Iterable[tuple[Any, ...]]) -> Iterator[StoredEnvelope]:
     """Makes stored envelopes of rows whose last column is the time of arrival."""
     return (StoredEnvelope(*row)._replace(arrived_at=arrival_of(row[5])) for row in rows)
-
-
-def arrival_of(stored: datetime | str | None) -> datetime | None:
-    """Converts a time of arrival from a database to UTC."""
-    moment = datetime.fromisoformat(stored) if isinstance(stored, str) else stored
-    return moment and moment.astimezone(UTC)
 
 
 class Rewritten(NamedTuple):
@@ -176,11 +168,22 @@ class QuarantineTable(Protocol):
         """The number of items for each code and source."""
 
 
-class AppendTransaction(Protocol):
-    """One atomic append, or change of what is stored. Only one may be open in an event store at a time.
+class Searchable(Protocol):
+    """Where a person may be looked for."""
 
-    What is read in it is what was stored before it.
-    """
+    def search(self, needles: Needles, *, after: Position) -> list[StoredEnvelope]:
+        """The next stored events after a position whose text may hold an id, `SEARCHED_MAX` at most."""
+
+    def search_quarantine(self, needles: Needles) -> list[QuarantinedItem]:
+        """The refused items whose content or reason may hold an id."""
+
+
+class AppendTransaction(Searchable, Protocol):
+    """One atomic append, or change of what is stored; one at a time. It reads what was stored before it."""
+
+    @property
+    def ledger(self) -> Ledger:
+        """Who is forgotten."""
 
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
         """Those of the envelopes that are already stored, whatever their appointment."""
@@ -215,14 +218,21 @@ class AppendTransaction(Protocol):
     def count(self, outcomes: Outcomes) -> None:
         """Adds to the counts of outcomes since the beginning."""
 
+    def forget(self, receipt: Receipt) -> int:
+        """Adds a receipt to the ledger, and returns its number."""
 
-class Recorder(Protocol):
+    def lift(self, receipt: Receipt) -> None:
+        """Takes the person of a receipt from the ledger, and replaces the receipt."""
+
+
+class Recorder(Searchable, Protocol):
     """The storage of envelopes and of the quarantine. Safe to use from several threads.
 
     Every method raises a `StorageError` when the database cannot be used.
     """
 
     quarantine: QuarantineTable
+    ledger: LedgerTable
 
     def create(self) -> None:
         """Creates the tables that are missing; harmless when none is."""
@@ -275,14 +285,3 @@ class Recorder(Protocol):
 
     def outbox_read_upto(self, source: str, query_sha256: str) -> int | None:
         """The `last_id` of an outbox's cursor, or None when it was never read."""
-
-
-_Database = TypeVar("_Database", bound=Database)
-
-
-@dataclass(frozen=True, slots=True)
-class Backend(Generic[_Database]):
-    """One kind of database: how it is opened, and its event store's adapter."""
-
-    open: Callable[[Location], Database]
-    recorder: Callable[[_Database], Recorder]

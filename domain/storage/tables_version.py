@@ -9,7 +9,7 @@ from domain.errors import VersionMismatch
 TABLES_VERSION: Final = 2
 """The version of the tables of the event store and of the read models' catalogue; each keeps it in a row.
 
-1 had no `event_store`, so no epoch, and did not say when an envelope arrived.
+1 had no `event_store`, so no epoch, no ledger of forgotten persons, and did not say when an envelope arrived.
 """
 
 

@@ -21,6 +21,7 @@ from projections.cli.commands.conflicts import conflicts
 from projections.cli.commands.events import events
 from projections.cli.commands.export import export
 from projections.cli.commands.figures import figures
+from projections.cli.commands.forget import forget, forgotten, scrub
 from projections.cli.commands.generations import generations
 from projections.cli.commands.history import history
 from projections.cli.commands.ingest import ingest
@@ -70,6 +71,8 @@ COMMANDS: Final[Sequence[tuple[str, Callable[..., None], str]]] = (
     ("verify", verify, "verify --sample 1000"),
     ("calendar-link", calendar_link, "calendar-link --talent talent-1"),
     ("serve", serve, "serve --intake --project"),
+    ("forget", forget, "forget --talent talent-1 --yes"),
+    ("scrub", scrub, "scrub --online"),
     ("status", status, "status --check --max-lag 1000"),
     ("export", export, "export --from-position 1001 > envelopes.jsonl"),
     ("sample", sample, "sample --events 1000 > envelopes.jsonl"),
@@ -80,6 +83,7 @@ for name, function, example in COMMANDS:
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(events, name="events")
 app.add_typer(generations, name="generations")
+app.add_typer(forgotten, name="forgotten")
 app.callback()(version_option)
 
 

@@ -79,7 +79,9 @@ def changes_since(
     token = None if given is None else unsealed_token(given, belongs_to)
     after = Position(0) if token is None else token.position
     asked = ChangesQuery(query.side, query.owner_id, after)
-    stamp, changed = reader.ask(lambda: reader.store.changes(asked), at_least=at_least, timeout=timeout)
+    stamp, changed = reader.ask(
+        lambda: reader.store.changes(asked), about=query.owner, at_least=at_least, timeout=timeout
+    )
     if token is not None:
         token.check(stamp.epoch)
     if after > stamp.head:
@@ -93,5 +95,5 @@ def changes_since(
 
 def token_of_now(reader: Reader, question: Question, *, timeout: float | None) -> str:
     """The token that is given with the changes up to now."""
-    stamp, _ = reader.ask(lambda: (reader.store.stamp(), None), timeout=timeout)
+    stamp, _ = reader.ask(lambda: (reader.store.stamp(), None), about=question.query.owner, timeout=timeout)
     return sealed_token(ChangeToken(stamp.position, stamp.epoch), ["changes", *question.belongs_to])

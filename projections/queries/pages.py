@@ -22,11 +22,16 @@ def schedule_page(reader: Reader, question: Question, *, at_least: int | None, t
     store, query, limit = reader.store, question.query, question.limit
     if question.is_of_the_past:
         with reader.read(
-            lambda: store.scan_streams(query.side, query.owner_id), at_least=at_least, timeout=timeout
+            lambda: store.scan_streams(query.side, query.owner_id),
+            about=query.owner,
+            at_least=at_least,
+            timeout=timeout,
         ) as (stamp, streams):
             bodies = [row.body or "" for row in query.page(past_rows(question, streams))]
     else:
-        stamp, bodies = reader.ask(lambda: store.schedule(query), at_least=at_least, timeout=timeout)
+        stamp, bodies = reader.ask(
+            lambda: store.schedule(query), about=query.owner, at_least=at_least, timeout=timeout
+        )
     appointments = tuple(map(appointment_from, bodies))
     return Schedule(
         side=query.side,

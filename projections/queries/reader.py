@@ -9,8 +9,9 @@ from threading import Event
 from typing import Final, TypeVar
 
 from domain.arguments import optional, seconds, whole_number
-from domain.errors import ReadModelBehind, StorageError, StorageUnavailable
+from domain.errors import Forgotten, ReadModelBehind, StorageError, StorageUnavailable
 from domain.identifiers import AppointmentId
+from domain.person import Person
 from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
 from domain.storage.time_limit import TimeLimit, time_limit
@@ -35,11 +36,17 @@ class Reader:
         self._timeout_seconds = database.timeout_seconds
 
     def ask(
-        self, question: Callable[[], tuple[Stamp, _Found]], *, at_least: int | None = None, timeout: float | None
+        self,
+        question: Callable[[], tuple[Stamp, _Found]],
+        *,
+        about: Person | None = None,
+        at_least: int | None = None,
+        timeout: float | None,
     ) -> tuple[Stamp, _Found]:
         """What the store answers, once it has reached a position; the wait counts for the timeout.
 
         Raises:
+            Forgotten: the person whom it is about was forgotten.
             ReadModelBehind: the position was not reached in time.
             VersionMismatch: no read models were made by this version of the fold.
         """
@@ -49,13 +56,21 @@ class Reader:
             if at_least is not None:
                 self._wait_for(at_least, limit)
             stamp, found = question()
+            self._check_known(about, stamp)
         return stamp, found
+
+    def _check_known(self, about: Person | None, stamp: Stamp) -> None:
+        if about is None or not stamp.erasures:
+            return
+        if self._recorder.ledger.read(version=stamp.erasures).is_forgotten(about):
+            raise Forgotten(about.side)
 
     @contextmanager
     def scan(
         self,
         question: Callable[[], AbstractContextManager[tuple[Stamp, Iterator[_Found]]]],
         *,
+        about: Person | None = None,
         at_least: int | None = None,
         timeout: float | None,
     ) -> Iterator[tuple[Stamp, Iterator[_Found]]]:
@@ -67,6 +82,7 @@ class Reader:
                 if at_least is not None:
                     self._wait_for(at_least, limit)
                 stamp, found = answering.enter_context(question())
+                self._check_known(about, stamp)
             yield stamp, found
 
     @contextmanager
@@ -74,11 +90,15 @@ class Reader:
         self,
         question: Callable[[], AbstractContextManager[tuple[Stamp, Iterator[_Found]]]],
         *,
+        about: Person | None = None,
         at_least: int | None = None,
         timeout: float | None,
     ) -> Iterator[tuple[Stamp, Iterator[_Found]]]:
         """As `scan`, but the timeout is that of the whole answer."""
-        with self.within(timeout) as limit, self.scan(question, at_least=at_least, timeout=timeout) as (stamp, found):
+        with (
+            self.within(timeout) as limit,
+            self.scan(question, about=about, at_least=at_least, timeout=timeout) as (stamp, found),
+        ):
             yield stamp, _in_time(found, limit)
 
     def stream(self, appointment_id: AppointmentId, *, timeout: float | None) -> list[StoredEnvelope]:

@@ -11,21 +11,22 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.arguments import flag, optional, positive_number
-from domain.errors import PoisonEvent, RebuildFailed
+from domain.errors import PoisonEvent, RebuildFailed, Superseded
 from domain.event_store import EventStore
 from domain.identifiers import Generation, Position
-from domain.storage import Database
+from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
-from projections.projector import Projector, fold_streams, project
+from projections.projector import Projector, fold_streams
 from projections.rebuilding.differences import Difference
 from projections.rebuilding.loaded import changed_partitions, check_projected, loaded_differences
 from projections.rebuilding.old_generations import drop_superseded
 from projections.rebuilding.progress import Progress, Watch
+from projections.rebuilding.switching import info_of, switch
 from projections.rebuilding.verification import check
 from projections.rebuilding.workers import Workers, check_executor
 from projections.stores import generations_of, store_of
-from projections.stores.catalogue import Catalogue, GenerationInfo, GenerationState
+from projections.stores.catalogue import GenerationInfo, GenerationState
 from projections.stores.generations import Folded, Generations, Loaded, Partition, partitions_up_to
 from projections.stores.tally import TextsRead
 
@@ -84,17 +85,23 @@ def rebuild(
     ):
         run = _Run(database, generations, workers, Watch(progress, workers.names), check_alone)
         unfinished = _unfinished(database, generations, restart=restart)
-        if unfinished is not None:
+        while True:
+            if unfinished is None:
+                upto = EventStore(database).head()
+                began = generations.begin(partitions_up_to(generations, upto)), upto
             try:
-                return run.complete(*unfinished)
+                return run.complete(*(unfinished or began))
+            except Superseded as error:
+                _logger.warning("%s; beginning anew", error)
             except DifferencesFound as error:
+                if unfinished is None:
+                    raise
                 _logger.warning(
                     "what an interrupted rebuild had loaded differs from history, which was changed since; "
                     "beginning anew (%s)",
                     error.differences[0],
                 )
-        upto = EventStore(database).head()
-        return run.complete(generations.begin(partitions_up_to(generations, upto)), upto)
+            unfinished = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +118,9 @@ class _Run:
         """Brings a begun generation to where it serves. What met a poison event is dropped: that gets mended."""
         try:
             return self._complete(generation, upto)
+        except Superseded:
+            self.generations.drop(generation)
+            raise
         except PoisonEvent as error:
             self.generations.drop(generation)
             error.add_note("the next rebuild begins anew")
@@ -135,7 +145,7 @@ class _Run:
         _project_to_head(self.database, generation, watch)
         with watch.timing("switch"):
             watch.show("switch", 0, 1)
-            position = _switch(generations, generation, self.check_alone)
+            position = switch(self.database, generations, generation, self.check_alone)
             watch.show("switch", 1, 1)
         self.check_alone()
         kept = drop_superseded(self.database, generations).kept
@@ -169,12 +179,12 @@ class _Run:
 
 def rollback(database: Database) -> Generation:
     """Switches back to the previous generation, caught up; see `Appointments.rollback`."""
-    _previous(store_of(database).catalogue())
+    _previous(database)
     generations = generations_of(database)
     with generations.rebuilding() as check_alone:
-        previous = _previous(store_of(database).catalogue())
+        previous = _previous(database)
         _project_to_head(database, previous.number, Watch(None))
-        _switch(generations, previous.number, check_alone)
+        switch(database, generations, previous.number, check_alone)
         return previous.number
 
 
@@ -182,10 +192,16 @@ def _install(database: Database) -> None:
     Projector(database).install()
 
 
-def _previous(catalogue: Catalogue) -> GenerationInfo:
+def _previous(database: Database) -> GenerationInfo:
+    catalogue = store_of(database).catalogue()
     for info in catalogue.generations:
         if info.number == catalogue.previous and info.state is GenerationState.READY:
             return info
+    if recorder_of(database).ledger.read():
+        raise RebuildFailed(
+            "there is no previous generation to roll back to: when a person is forgotten, those that still name "
+            "them are dropped"
+        )
     raise RebuildFailed("there is no previous generation to roll back to")
 
 
@@ -238,8 +254,7 @@ def fold_partition(envelopes: Iterator[StoredEnvelope]) -> Folded:
 
 
 def _position(database: Database, generation: Generation) -> Position:
-    [info] = [one for one in store_of(database).catalogue().generations if one.number == generation]
-    return info.position
+    return info_of(database, generation).position
 
 
 def _project_to_head(database: Database, generation: Generation, watch: Watch) -> None:
@@ -247,15 +262,3 @@ def _project_to_head(database: Database, generation: Generation, watch: Watch) -
         Projector(database, generation=generation).catch_up(
             progress=lambda position, goal: watch.show("catch up", position, goal)
         )
-
-
-def _switch(generations: Generations, generation: Generation, check_alone: Callable[[], None]) -> Position:
-    """Switches readers at a position no lower than the serving one's, in one transaction."""
-    with generations.switching(generation) as (work, serving_position):
-        check_alone()  # from here on a restart of the server would break off the switch as well
-        while work.position < serving_position:
-            batch = work.read(upto=serving_position, limit=work.batch_events)
-            if not batch:  # the serving position is damaged: nothing is stored there
-                break
-            work.write(project(work, batch), batch[-1].position)
-        return work.position

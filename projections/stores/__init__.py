@@ -7,6 +7,7 @@ from typing import Any
 from domain.storage import Database
 from domain.storage.location import BackendName
 from projections.stores.base import Store
+from projections.stores.erasing import Erasing
 from projections.stores.generations import Backend, Generations
 from projections.stores.health import Health
 from projections.stores.links import Links
@@ -61,3 +62,8 @@ def links_of(database: Database) -> Links:
 
     assert isinstance(database, PostgresDatabase)  # noqa: S101 - there are three
     return PostgresLinks(database)
+
+
+def erasing_of(database: Database) -> Erasing:
+    """What erases a person from the read models in an opened database."""
+    return _backend(database.backend).erasing(database)

@@ -16,6 +16,7 @@ from threading import Event
 from typing import Final, NamedTuple, Protocol
 
 from domain.identifiers import AppointmentId, Generation, Position
+from domain.person import Person
 from domain.storage.base import StoredEnvelope
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 from projections.stores.catalogue import Catalogue
@@ -55,6 +56,11 @@ class ScheduleQuery:
     descending: bool = False
     limit: int | None = None
     after: SortKey | None = None
+
+    @property
+    def owner(self) -> Person:
+        """Whose schedule it is."""
+        return Person(self.side, self.owner_id)
 
     @property
     def direction(self) -> int:
@@ -108,6 +114,7 @@ class Stamp(NamedTuple):
         position: the envelopes up to this position were projected, later ones were not.
         head: the highest position in the event store.
         epoch: which event store it was; a restored one gets another.
+        erasures: the version of the ledger of forgotten persons; 0 as long as nobody was ever forgotten.
     """
 
     generation: Generation
@@ -115,6 +122,7 @@ class Stamp(NamedTuple):
     position: Position
     head: Position
     epoch: str
+    erasures: int = 0
 
     @property
     def lag(self) -> int:

@@ -12,6 +12,7 @@ from domain.identifiers import AppointmentId, Generation, Position
 from domain.storage.base import Database, StoredEnvelope
 from projections.rows import Rows
 from projections.stores.base import Store, UnitOfWork
+from projections.stores.erasing import Erasing
 from projections.stores.health import Health
 from projections.stores.tally import Sum, Tally
 
@@ -220,8 +221,9 @@ _Database = TypeVar("_Database", bound=Database)
 
 @dataclass(frozen=True, slots=True)
 class Backend(Generic[_Database]):
-    """The adapter of one kind of database, in its three parts."""
+    """The adapter of one kind of database, in its parts."""
 
     store: Callable[[_Database], Store]
     generations: Callable[[_Database], Generations]
     health: Callable[[_Database], Health]
+    erasing: Callable[[_Database], Erasing]

@@ -82,7 +82,7 @@ class RelationalStore(Store):
     @contextmanager
     def scan_schedule(self, query: ScheduleQuery) -> Iterator[tuple[Stamp, Iterator[str]]]:
         with self._scan(self.queries.schedule, self._parameters_of(query), side=query.side) as (stamp, rows):
-            yield stamp, (row[6] for row in rows)
+            yield stamp, (row[7] for row in rows)
 
     def _parameters_of(self, query: ScheduleQuery) -> dict[str, Any]:
         return {
@@ -122,13 +122,13 @@ class RelationalStore(Store):
     @contextmanager
     def scan_changes(self, query: ChangesQuery) -> Iterator[tuple[Stamp, Iterator[ScheduleChange]]]:
         with self._scan(self.queries.changes, _changes_parameters(query), side=query.side) as (stamp, rows):
-            yield stamp, (ScheduleChange(row[7], row[8], ScheduleRow(*row[6:])) for row in rows)
+            yield stamp, (ScheduleChange(row[8], row[9], ScheduleRow(*row[7:])) for row in rows)
 
     @override
     @contextmanager
     def scan_streams(self, side: Side, owner_id: str) -> Iterator[tuple[Stamp, Iterator[StoredEnvelope]]]:
         with self._scan(self.queries.streams, {"owner_id": owner_id}, side=side) as (stamp, rows):
-            yield stamp, with_arrivals(row[6:] for row in rows)
+            yield stamp, with_arrivals(row[7:] for row in rows)
 
     @override
     def appointments_count(self) -> int:
@@ -148,7 +148,7 @@ class RelationalStore(Store):
             except NotInstalled:
                 rows = []
             if self._is_answered(rows[:1], generation):
-                return Stamp(*rows[0][:5]), [row[6:] for row in rows if row[6] is not None]
+                return Stamp(*rows[0][:6]), [row[7:] for row in rows if row[7] is not None]
 
     @contextmanager
     def _scan(
@@ -165,7 +165,7 @@ class RelationalStore(Store):
                 except NotInstalled:
                     rows, first = iter(()), []
                 if self._is_answered(first, generation):
-                    yield Stamp(*first[0][:5]), (row for row in chain(first, rows) if row[6] is not None)
+                    yield Stamp(*first[0][:6]), (row for row in chain(first, rows) if row[7] is not None)
                     return
 
     def _is_answered(self, first: Sequence[Row], generation: Generation) -> bool:
@@ -175,7 +175,7 @@ class RelationalStore(Store):
             NotInstalled: it does serve, and has no tables.
         """
         if first:
-            check_tables_version(first[0][5])
+            check_tables_version(first[0][6])
             if first[0][0] == generation:
                 return True
         if self._read_serving_generation() == generation and not first:

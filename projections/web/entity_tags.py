@@ -38,7 +38,7 @@ def tagged(request: Request, schedules: Schedules, ask: Callable[[], dict[str, A
 
 
 def _state(stamp: Stamp) -> bytes:
-    return f"{stamp.epoch} {stamp.generation} {stamp.fold_version} {stamp.position} {stamp.head}".encode()
+    return " ".join(map(str, stamp)).encode()
 
 
 def _tag(request: Request, state: bytes) -> str:

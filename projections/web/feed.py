@@ -39,8 +39,10 @@ def add_feed(app: FastAPI, appointments: Appointments) -> None:
 
 
 def _tag(schedule: Schedule) -> str:
-    """Another one whenever the calendar is: an appointment changes with its envelopes only."""
+    """Another one whenever the calendar is: when an envelope came, or when a person was forgotten."""
     digest = hashlib.sha256(f"{version('appointments')} {schedule.side} {schedule.owner_id}".encode())
     for one in schedule:
-        digest.update(f"\0{one.id}\0{one.event_id}\0{one.revision}".encode())
+        digest.update(
+            f"\0{one.id}\0{one.event_id}\0{one.revision}\0{one.title}\0{one.talent_id}\0{one.coach_id}".encode()
+        )
     return f'"{digest.hexdigest()[:32]}"'

@@ -8,7 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
 from typing import IO, Final
@@ -192,7 +192,7 @@ def _append(appointments: Appointments, body: IO[bytes], limits: Limits, encodin
         raise _Refused(HTTPStatus.BAD_REQUEST, "Content-Encoding says gzip, and the delivery is not gzipped")
     body.seek(0)
     report = appointments.events.append_files([Input(SOURCE, lambda: body.read(_CHUNK_BYTES), is_zipped=is_zipped)])
-    return JSONResponse(asdict(report))
+    return JSONResponse(report.to_json())
 
 
 def _check_gzip(body: IO[bytes], bytes_max: int) -> None:

@@ -14,6 +14,7 @@ from typing_extensions import TypedDict
 from domain.errors import (
     AppointmentNotFound,
     AppointmentsError,
+    Forgotten,
     InputUnreadable,
     QuarantinedItemNotFound,
     ReadModelBehind,
@@ -49,6 +50,7 @@ _STATUSES: Final[tuple[tuple[type[AppointmentsError], HTTPStatus], ...]] = (
     (UsageError, HTTPStatus.BAD_REQUEST),
     (InputUnreadable, HTTPStatus.BAD_REQUEST),
     (AppointmentNotFound, HTTPStatus.NOT_FOUND),
+    (Forgotten, HTTPStatus.GONE),
     (QuarantinedItemNotFound, HTTPStatus.NOT_FOUND),
     (ReadModelBehind, HTTPStatus.SERVICE_UNAVAILABLE),
     (StorageError, HTTPStatus.SERVICE_UNAVAILABLE),

@@ -109,7 +109,7 @@ def test_what_is_masked_is_folded_and_is_a_duplicate_whatever_its_id_brings_agai
     schedules = project(place, envelope(1, title="first"), envelope(2, title="second"))
     rewrite(place, 2, envelope(2, title="", talentId="forgotten"), topic=MASKED_TOPIC)
     place.projector().catch_up()
-    assert (schedules.appointment("appointment-1").title, len(schedules.talent("forgotten"))) == ("", 1)
+    assert (schedules.appointment("appointment-1").title, len(schedules.talent("forgotten"))) == ("", 0)
     assert len(schedules.history("appointment-1").revisions) == 2
     again = [envelope(2, title="second"), envelope(2, title="third"), envelope(2, id="b")]
     report = place.events().append(map(as_json, again))

@@ -6,7 +6,8 @@ from typing import Any
 
 from domain.identifiers import EventId
 from domain.markers import Change, Marker
-from domain.storage.base import Rewritten, arrival_now
+from domain.storage.arrivals import arrival_now
+from domain.storage.base import Rewritten
 from domain.topics import MARKER_TOPIC, TOPIC
 from tests.conftest import Place
 from tests.support.builders import as_json

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from domain.storage.base import Backend
+from domain.storage.backend import Backend
 from domain.storage.memory.database import MemoryDatabase
 from domain.storage.memory.recorder import MemoryRecorder
 

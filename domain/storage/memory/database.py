@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from secrets import token_bytes
 from threading import Condition, Event, Lock, RLock
 from typing import Any
 from uuid import uuid4
@@ -14,6 +15,8 @@ from typing_extensions import override
 
 from domain.errors import StorageError
 from domain.identifiers import EventId, Position
+from domain.ledger import Ledger
+from domain.receipt import Receipt
 from domain.storage.base import Database, Outcomes
 from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT
 
@@ -34,6 +37,10 @@ class MemoryContents:
         self.quarantine_number = 0
         self.outcomes = Outcomes()
         self.outboxes: dict[tuple[str, str], int] = {}
+        self.secret = token_bytes(32)
+        self.erasures = 0
+        self.ledger = Ledger(self.secret, 0)
+        self.receipts: dict[int, Receipt] = {}
         self.read_models: Any = None
 
     def notify(self) -> None:

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
 from datetime import datetime
 from threading import Event
 from uuid import uuid4
 
-from eventsourcing.persistence import StoredEvent
 from typing_extensions import override
 
-from domain.envelope import Envelope, RefusalCode
+from domain.envelope import RefusalCode
 from domain.identifiers import AppointmentId, EventId, Position
 from domain.storage.base import (
     READ_BYTES_MAX,
-    AppendTransaction,
-    OutboxCursor,
     Outcomes,
     QuarantineCount,
     QuarantinedItem,
@@ -25,12 +21,12 @@ from domain.storage.base import (
     QuarantineTable,
     Recorder,
     Refused,
-    Rewritten,
     StoredEnvelope,
-    arrival_now,
 )
-from domain.storage.memory.database import MemoryContents, MemoryDatabase
-from domain.storage.user import user_of_system
+from domain.storage.forgotten import Needles
+from domain.storage.memory.append import MemoryAppend, search, search_quarantine, stored_of, with_arrival
+from domain.storage.memory.database import MemoryDatabase
+from domain.storage.memory.ledger import MemoryLedger
 
 
 class MemoryRecorder(Recorder):
@@ -39,6 +35,7 @@ class MemoryRecorder(Recorder):
     def __init__(self, database: MemoryDatabase) -> None:
         self._database = database
         self.quarantine = MemoryQuarantine(database)
+        self.ledger = MemoryLedger(database)
 
     @override
     def create(self) -> None:
@@ -60,11 +57,11 @@ class MemoryRecorder(Recorder):
 
     @override
     @contextmanager
-    def appending(self) -> Iterator[_MemoryAppend]:
+    def appending(self) -> Iterator[MemoryAppend]:
         """Carries out everything at the end of the block, at once."""
         contents = self._database.contents
         with contents.lock:
-            append = _MemoryAppend(contents)
+            append = MemoryAppend(contents)
             yield append
             append.commit()
         contents.notify()
@@ -79,7 +76,7 @@ class MemoryRecorder(Recorder):
             size += len(notification.state)
             if envelopes and size > READ_BYTES_MAX:
                 break
-            envelopes.append(_stored(notification, Position(notification.id)))
+            envelopes.append(stored_of(notification, Position(notification.id)))
         return envelopes
 
     @override
@@ -89,13 +86,25 @@ class MemoryRecorder(Recorder):
         with contents.lock:
             events = contents.events.select_events(appointment_id)
             return sorted(
-                (_with_arrival(contents, event) for event in events),
+                (with_arrival(contents, event) for event in events),
                 key=lambda stored: stored.event_id,
             )
 
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
-        return _MemoryAppend(self._database.contents).stored([event_id]).get(event_id)
+        return MemoryAppend(self._database.contents).stored([event_id]).get(event_id)
+
+    @override
+    def search(self, needles: Needles, *, after: Position) -> list[StoredEnvelope]:
+        contents = self._database.contents
+        with contents.lock:
+            return search(contents, needles, after)
+
+    @override
+    def search_quarantine(self, needles: Needles) -> list[QuarantinedItem]:
+        contents = self._database.contents
+        with contents.lock:
+            return search_quarantine(contents, needles)
 
     @override
     def head(self) -> Position:
@@ -165,125 +174,4 @@ def _is_chosen(chosen: QuarantineFilter, refused: Refused) -> bool:
         chosen.code in (None, refused.code)
         and chosen.source in (None, refused.source)
         and (chosen.since is None or refused.received_at >= chosen.since)
-    )
-
-
-class _MemoryAppend(AppendTransaction):
-    def __init__(self, contents: MemoryContents) -> None:
-        self._contents = contents
-        self._inserts: list[StoredEvent] = []
-        self._rewritten: list[Rewritten] = []
-        self._markers: list[StoredEvent] = []
-        self._refused: list[Refused] = []
-        self._replacements: list[tuple[int, Refused | None]] = []
-        self._cursors: list[OutboxCursor] = []
-        self._outcomes: list[Outcomes] = []
-
-    @override
-    def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
-        found: dict[EventId, StoredEnvelope] = {}
-        for event_id in event_ids:
-            position = self._contents.positions.get(event_id)
-            if position is not None:
-                [event] = self._contents.events.select_notifications(position, 1)
-                found[event_id] = _stored(event, position)
-        return found
-
-    @override
-    def user(self) -> str:
-        return user_of_system()
-
-    @override
-    def at(self, position: Position) -> StoredEnvelope | None:
-        events = self._contents.events.select_notifications(position, 1, stop=position)
-        return _stored(events[0], position) if events else None
-
-    @override
-    def stream(self, appointment_id: AppointmentId) -> list[StoredEnvelope]:
-        events = self._contents.events.select_events(appointment_id)
-        stored = [_stored(one, self._contents.positions[EventId(one.originator_version)]) for one in events]
-        return sorted(stored, key=lambda one: one.event_id)
-
-    @override
-    def insert(self, envelopes: Sequence[Envelope], topic: str) -> None:
-        self._inserts += [
-            StoredEvent(envelope.snapshot.id, envelope.event_id, topic, envelope.text) for envelope in envelopes
-        ]
-
-    @override
-    def rewrite(self, events: Sequence[Rewritten]) -> None:
-        self._rewritten += events
-
-    @override
-    def mark(self, markers: Sequence[tuple[AppointmentId, bytes]], topic: str) -> None:
-        lowest = min([0, *self._contents.positions]) - len(self._markers)
-        self._markers += [
-            StoredEvent(appointment_id, lowest - number, topic, text)
-            for number, (appointment_id, text) in enumerate(markers, start=1)
-        ]
-
-    @override
-    def quarantine(self, refused: Sequence[Refused]) -> None:
-        self._refused += refused
-
-    @override
-    def replace(self, number: int, refused: Refused | None) -> None:
-        self._replacements.append((number, refused))
-
-    @override
-    def advance(self, cursor: OutboxCursor) -> None:
-        self._cursors.append(cursor)
-
-    @override
-    def count(self, outcomes: Outcomes) -> None:
-        self._outcomes.append(outcomes)
-
-    def commit(self) -> None:
-        for one in self._rewritten:
-            self._rewrite(one)
-        events = [*self._inserts, *self._markers]
-        positions = self._contents.events.insert_events(events) or ()
-        arrived_at = arrival_now()
-        for event, position in zip(events, positions, strict=True):
-            self._contents.positions[EventId(event.originator_version)] = Position(position)
-            self._contents.arrivals[EventId(event.originator_version)] = arrived_at
-        for number, refused in self._replacements:
-            item = self._contents.quarantine.pop(number, None)
-            if item is not None and refused is not None:
-                self._keep(refused, number=number, count=item.count)
-        for refused in self._refused:
-            self._contents.quarantine_number += 1
-            self._keep(refused, number=self._contents.quarantine_number, count=1)
-        for source, query_sha256, last_id in self._cursors:
-            self._contents.outboxes[source, query_sha256] = last_id
-        self._contents.outcomes = Outcomes(*map(sum, zip(self._contents.outcomes, *self._outcomes, strict=True)))
-
-    def _rewrite(self, one: Rewritten) -> None:
-        stored_events = self._contents.events._stored_events  # noqa: SLF001 - the library changes no stored event
-        before = stored_events[one.position - 1]
-        stored_events[one.position - 1] = replace(before, topic=one.topic, state=one.text)
-        if one.arrived_at is not None:
-            self._contents.arrivals[EventId(before.originator_version)] = one.arrived_at
-
-    def _keep(self, refused: Refused, *, number: int, count: int) -> None:
-        quarantine = self._contents.quarantine
-        for item in quarantine.values():
-            if (item.refused.sha256, item.refused.code) == (refused.sha256, refused.code):
-                quarantine[item.number] = replace(item, count=item.count + count)
-                return
-        quarantine[number] = QuarantinedItem(number, refused, count)
-
-
-def _with_arrival(contents: MemoryContents, event: StoredEvent) -> StoredEnvelope:
-    event_id = EventId(event.originator_version)
-    return _stored(event, contents.positions[event_id])._replace(arrived_at=contents.arrivals.get(event_id))
-
-
-def _stored(event: StoredEvent, position: Position) -> StoredEnvelope:
-    return StoredEnvelope(
-        position,
-        EventId(event.originator_version),
-        AppointmentId(str(event.originator_id)),
-        event.topic,
-        event.state,
     )

@@ -10,14 +10,28 @@ from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import AppointmentId, EventId, Position
-from domain.storage.base import AppendTransaction, OutboxCursor, Outcomes, Refused, Rewritten, StoredEnvelope
+from domain.ledger import Ledger
+from domain.receipt import Receipt
+from domain.storage.base import (
+    AppendTransaction,
+    OutboxCursor,
+    Outcomes,
+    QuarantinedItem,
+    Refused,
+    Rewritten,
+    StoredEnvelope,
+)
+from domain.storage.forgotten import Needles
+from domain.storage.postgres import searching
 from domain.storage.postgres.database import LOCK_SECONDS_MAX, PostgresDatabase, Row
-from domain.storage.postgres.quarantine import PostgresQuarantine
+from domain.storage.postgres.ledger import PostgresLedger
+from domain.storage.postgres.quarantine import PostgresQuarantine, item_of
 
 _LOCK: Final = """
     SET LOCAL lock_timeout = '{seconds}s';
     LOCK TABLE {schema}.stored_events IN EXCLUSIVE MODE;
-    NOTIFY "{channel}"
+    NOTIFY "{channel}";
+    SELECT secret, erasures FROM {schema}.event_store WHERE singleton = 1
 """
 
 STORED: Final = """
@@ -70,9 +84,16 @@ _COUNT: Final = """
 """
 
 
-def lock_and_notify(cursor: Cursor[Row], database: PostgresDatabase, channel: str) -> None:
-    """Keeps every other append out until this one commits, so that no reader can overtake it; then wakes readers."""
+def lock_and_notify(cursor: Cursor[Row], database: PostgresDatabase, channel: str) -> tuple[str, int]:
+    """Keeps every other append out until this one commits, so that no reader can overtake it; then wakes readers.
+
+    Returns the secret and the version of the ledger, without a question of its own.
+    """
     cursor.execute(database.statement(_LOCK, seconds=LOCK_SECONDS_MAX, channel=channel), binary=False)
+    while cursor.nextset():
+        pass
+    [[secret, version]] = cursor.fetchall()
+    return secret, version
 
 
 def copy_events(
@@ -88,10 +109,20 @@ def copy_events(
 class PostgresAppend(AppendTransaction):
     """An append through a cursor in a transaction that has the lock."""
 
-    def __init__(self, database: PostgresDatabase, cursor: Cursor[Row]) -> None:
+    def __init__(
+        self, database: PostgresDatabase, cursor: Cursor[Row], forgotten: PostgresLedger, state: tuple[str, int]
+    ) -> None:
+        self.cursor = cursor
         self._database = database
         self._cursor = cursor
+        self._forgotten = forgotten
+        self._state = state
         self._quarantine = PostgresQuarantine(database)
+
+    @property
+    @override
+    def ledger(self) -> Ledger:
+        return self._forgotten.of(self._cursor, *self._state)
 
     @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
@@ -146,6 +177,24 @@ class PostgresAppend(AppendTransaction):
     @override
     def count(self, outcomes: Outcomes) -> None:
         self._cursor.execute(self._database.statement(_COUNT), outcomes._asdict())
+
+    @override
+    def search(self, needles: Needles, *, after: Position) -> list[StoredEnvelope]:
+        self._cursor.execute(*searching.search(self._database, needles, after=after))
+        return [StoredEnvelope(*row) for row in self._cursor]
+
+    @override
+    def search_quarantine(self, needles: Needles) -> list[QuarantinedItem]:
+        self._cursor.execute(*searching.search_quarantine(self._database, needles))
+        return [item_of(row) for row in self._cursor]
+
+    @override
+    def forget(self, receipt: Receipt) -> int:
+        return self._forgotten.insert(self._cursor, receipt)
+
+    @override
+    def lift(self, receipt: Receipt) -> None:
+        self._forgotten.lift(self._cursor, receipt)
 
     def _fetch(self, template: str, parameters: dict[str, Any]) -> list[Row]:
         return self._cursor.execute(self._database.statement(template), parameters).fetchall()

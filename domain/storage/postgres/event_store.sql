@@ -31,16 +31,31 @@ CREATE INDEX IF NOT EXISTS stored_events_topic
     ON {schema}.stored_events (topic) WHERE topic <> 'VCSessionScheduledEvent.v1';
 
 -- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
--- store and again after a restore; a change token of another epoch is refused.
+-- store and again after a restore; a change token of another epoch is refused. The secret is the key of the digests
+-- in forgotten_person, and `erasures` counts the changes to that table.
 CREATE TABLE IF NOT EXISTS {schema}.event_store (
     singleton bigint PRIMARY KEY CHECK (singleton = 1),
     epoch text NOT NULL,
-    tables_version bigint NOT NULL
+    tables_version bigint NOT NULL,
+    secret text NOT NULL,
+    erasures bigint NOT NULL
 );
 
-INSERT INTO {schema}.event_store (singleton, epoch, tables_version)
-VALUES (1, gen_random_uuid()::text, 2)
+INSERT INTO {schema}.event_store (singleton, epoch, tables_version, secret, erasures)
+VALUES (1, gen_random_uuid()::text, 2, replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 0)
 ON CONFLICT DO NOTHING;
+
+-- Who is forgotten: HMAC-SHA256 of side and id, never an id. The receipt is JSON.
+CREATE TABLE IF NOT EXISTS {schema}.forgotten_person (
+    number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    digest text NOT NULL,
+    is_lifted boolean NOT NULL,
+    is_scrubbed boolean NOT NULL,
+    receipt text NOT NULL
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS forgotten_person_digest
+    ON {schema}.forgotten_person (digest) WHERE NOT is_lifted;
 
 CREATE TABLE IF NOT EXISTS {schema}.quarantine (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -98,14 +98,14 @@ class PostgresQuarantine(QuarantineTable):
     @override
     def items(self, chosen: QuarantineFilter) -> Iterator[QuarantinedItem]:
         parameters = {**asdict(chosen), "number": 0, "bytes_max": READ_BYTES_MAX}
-        while page := [_item(row) for row in self._fetch(_PAGE, parameters)]:
+        while page := [item_of(row) for row in self._fetch(_PAGE, parameters)]:
             yield from page
             parameters["number"] = page[-1].number
 
     @override
     def item(self, number: int) -> QuarantinedItem | None:
         rows = self._fetch(_ITEM, {"number": number})
-        return _item(rows[0]) if rows else None
+        return item_of(rows[0]) if rows else None
 
     @override
     def numbers(self, chosen: QuarantineFilter) -> list[int]:
@@ -138,7 +138,8 @@ def _row(refused: Refused) -> dict[str, Any]:
     return {name: getattr(refused, name) for name in Refused.__slots__}
 
 
-def _item(row: Row) -> QuarantinedItem:
+def item_of(row: Row) -> QuarantinedItem:
+    """The item of a row."""
     number, count, code, reason, source, line, received_at, *rest = row
     refused = Refused(RefusalCode(code), reason, source, line, received_at.astimezone(UTC), *rest)
     return QuarantinedItem(number, refused, count)

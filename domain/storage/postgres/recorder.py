@@ -16,17 +16,21 @@ from typing_extensions import override
 
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.arrivals import arrival_of
 from domain.storage.base import (
     READ_BYTES_MAX,
     Outcomes,
+    QuarantinedItem,
     Recorder,
     StoredEnvelope,
-    arrival_of,
     with_arrivals,
 )
+from domain.storage.forgotten import Needles
+from domain.storage.postgres import searching
 from domain.storage.postgres.append import STORED, PostgresAppend, lock_and_notify
 from domain.storage.postgres.database import PostgresDatabase, Row
-from domain.storage.postgres.quarantine import PostgresQuarantine
+from domain.storage.postgres.ledger import PostgresLedger
+from domain.storage.postgres.quarantine import PostgresQuarantine, item_of
 from domain.storage.tables_version import check_tables_version
 
 _FOLDER: Final = resources.files("domain.storage.postgres")
@@ -103,6 +107,7 @@ class PostgresRecorder(Recorder):
     def __init__(self, database: PostgresDatabase) -> None:
         self._database = database
         self.quarantine = PostgresQuarantine(database)
+        self.ledger = PostgresLedger(database)
         self.library_recorder: Final = PostgresApplicationRecorder(_LibraryDatastore(database))
         self._channel = self.library_recorder.channel_name
 
@@ -133,8 +138,8 @@ class PostgresRecorder(Recorder):
     @contextmanager
     def appending(self) -> Iterator[PostgresAppend]:
         with self._database.writing() as cursor:
-            lock_and_notify(cursor, self._database, self._channel)
-            yield PostgresAppend(self._database, cursor)
+            state = lock_and_notify(cursor, self._database, self._channel)
+            yield PostgresAppend(self._database, cursor, self.ledger, state)
 
     @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
@@ -149,6 +154,15 @@ class PostgresRecorder(Recorder):
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
         rows = self._fetch(STORED, {"event_ids": [event_id]})
         return StoredEnvelope(*rows[0]) if rows else None
+
+    @override
+    def search(self, needles: Needles, *, after: Position) -> list[StoredEnvelope]:
+        rows = self._database.fetch(*searching.search(self._database, needles, after=after))
+        return [StoredEnvelope(*row) for row in rows]
+
+    @override
+    def search_quarantine(self, needles: Needles) -> list[QuarantinedItem]:
+        return [item_of(row) for row in self._database.fetch(*searching.search_quarantine(self._database, needles))]
 
     @override
     def head(self) -> Position:

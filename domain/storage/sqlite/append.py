@@ -11,24 +11,36 @@ from typing_extensions import override
 
 from domain.envelope import Envelope
 from domain.identifiers import AppointmentId, EventId, Position
+from domain.ledger import Ledger
+from domain.receipt import Receipt
+from domain.storage.arrivals import arrival_now
 from domain.storage.base import (
     AppendTransaction,
     OutboxCursor,
     Outcomes,
+    QuarantinedItem,
     Refused,
     Rewritten,
     StoredEnvelope,
-    arrival_now,
 )
-from domain.storage.sqlite import quarantine
+from domain.storage.forgotten import Needles
+from domain.storage.sqlite import ledger, quarantine, searching
+from domain.storage.sqlite.ledger import SQLiteLedger
 from domain.storage.user import user_of_system
 
 
 class SQLiteAppend(AppendTransaction):
     """An append through a cursor in a transaction that has the write lock."""
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, forgotten: SQLiteLedger) -> None:
+        self.cursor = cursor
         self._cursor = cursor
+        self._forgotten = forgotten
+
+    @property
+    @override
+    def ledger(self) -> Ledger:
+        return self._forgotten.of(self._cursor)
 
     @override
     def stored(self, event_ids: Sequence[EventId]) -> dict[EventId, StoredEnvelope]:
@@ -128,6 +140,22 @@ class SQLiteAppend(AppendTransaction):
             """,
             outcomes._asdict(),
         )
+
+    @override
+    def search(self, needles: Needles, *, after: Position) -> list[StoredEnvelope]:
+        return searching.search(self._cursor, needles, after=after)
+
+    @override
+    def search_quarantine(self, needles: Needles) -> list[QuarantinedItem]:
+        return searching.search_quarantine(self._cursor, needles)
+
+    @override
+    def forget(self, receipt: Receipt) -> int:
+        return ledger.insert(self._cursor, receipt)
+
+    @override
+    def lift(self, receipt: Receipt) -> None:
+        ledger.lift(self._cursor, receipt)
 
     def _insert(self, events: Sequence[tuple[str, int, str, bytes]]) -> None:
         arrived_at = _column(arrival_now())  # one of the whole batch, not of each row

@@ -6,7 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -30,6 +30,9 @@ from domain.storage.time_limit import TIMEOUT_SECONDS_DEFAULT, limit_of_block
 
 LOCK_SECONDS_MAX: Final = 60
 _POLL_SECONDS: Final = 0.02
+_LOG_MILLISECONDS_MAX: Final = 2_000
+"""How long emptying the write-ahead log waits for readers and writers."""
+
 _INSTRUCTIONS_A_LOOK: Final = 100_000
 """How many SQLite instructions, a few milliseconds, run between two checks of the deadline."""
 
@@ -93,6 +96,18 @@ class SQLiteDatabase(Database):
         """Runs statements that end in a semicolon at a line's end, in one transaction."""
         with self.writing() as cursor:
             run_script(cursor, sql)
+
+    def vacuum(self) -> None:
+        """Writes the whole file anew, without what was overwritten or deleted in it; nobody else writes meanwhile."""
+        with self._translated(), closing(_connect(self.path, self._uri)) as connection:
+            connection.execute("VACUUM")
+
+    def empty_log(self) -> bool:
+        """Brings the write-ahead log into the file and truncates it; returns whether no reader was in the way."""
+        with self._translated(), closing(_connect(self.path, self._uri)) as connection:
+            connection.execute(f"PRAGMA busy_timeout = {_LOG_MILLISECONDS_MAX}")
+            [is_busy, _, _] = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            return not is_busy
 
     @contextmanager
     def waiter(self) -> Iterator[Callable[[Event, float], None]]:

@@ -19,16 +19,30 @@ CREATE UNIQUE INDEX IF NOT EXISTS stored_events_event_id ON stored_events (origi
 CREATE INDEX IF NOT EXISTS stored_events_topic ON stored_events (topic) WHERE topic <> 'VCSessionScheduledEvent.v1';
 
 -- One row: which store this is, and the version of the tables (TABLES_VERSION). The epoch is made by chance with the
--- store and again after a restore; a change token of another epoch is refused.
+-- store and again after a restore; a change token of another epoch is refused. The secret is the key of the digests
+-- in `forgotten_person`, and `erasures` counts the changes to that table.
 CREATE TABLE IF NOT EXISTS event_store (
     singleton INTEGER PRIMARY KEY CHECK (singleton = 1),
     epoch TEXT NOT NULL,
-    tables_version INTEGER NOT NULL
+    tables_version INTEGER NOT NULL,
+    secret TEXT NOT NULL,
+    erasures INTEGER NOT NULL
 );
 
-INSERT INTO event_store (singleton, epoch, tables_version)
-VALUES (1, lower(hex(randomblob(16))), 2)
+INSERT INTO event_store (singleton, epoch, tables_version, secret, erasures)
+VALUES (1, lower(hex(randomblob(16))), 2, lower(hex(randomblob(32))), 0)
 ON CONFLICT DO NOTHING;
+
+-- Who is forgotten: HMAC-SHA256 of side and id, never an id. The receipt is JSON.
+CREATE TABLE IF NOT EXISTS forgotten_person (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL,
+    is_lifted INTEGER NOT NULL,
+    is_scrubbed INTEGER NOT NULL,
+    receipt TEXT NOT NULL
+);
+
+CREATE UNIQUE INDEX IF NOT EXISTS forgotten_person_digest ON forgotten_person (digest) WHERE NOT is_lifted;
 
 CREATE TABLE IF NOT EXISTS quarantine (
     number INTEGER PRIMARY KEY AUTOINCREMENT,

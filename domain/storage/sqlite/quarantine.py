@@ -93,7 +93,7 @@ class SQLiteQuarantine(QuarantineTable):
     def item(self, number: int) -> QuarantinedItem | None:
         with self._database.reading() as cursor:
             row = cursor.execute(_ITEM, {"number": number}).fetchone()
-        return None if row is None else _item(row)
+        return None if row is None else item_of(row)
 
     @override
     def numbers(self, chosen: QuarantineFilter) -> list[int]:
@@ -117,7 +117,7 @@ class SQLiteQuarantine(QuarantineTable):
                 size += len(row[7])
                 if page and size > READ_BYTES_MAX:
                     break
-                page.append(_item(row))
+                page.append(item_of(row))
         return page
 
 
@@ -144,7 +144,8 @@ def _row(refused: Refused) -> dict[str, Any]:
     return row | {"received_at": refused.received_at.isoformat()}
 
 
-def _item(row: tuple[Any, ...]) -> QuarantinedItem:
+def item_of(row: tuple[Any, ...]) -> QuarantinedItem:
+    """The item of a row."""
     number, count, code, reason, source, line, received_at, *rest = row
     refused = Refused(RefusalCode(code), reason, source, line, datetime.fromisoformat(received_at), *rest)
     return QuarantinedItem(number, refused, count)

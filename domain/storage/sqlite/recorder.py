@@ -14,16 +14,20 @@ from typing_extensions import override
 
 from domain.errors import NotInstalled
 from domain.identifiers import AppointmentId, EventId, Position
+from domain.storage.arrivals import arrival_of
 from domain.storage.base import (
     READ_BYTES_MAX,
     Outcomes,
+    QuarantinedItem,
     Recorder,
     StoredEnvelope,
-    arrival_of,
     with_arrivals,
 )
+from domain.storage.forgotten import Needles
+from domain.storage.sqlite import searching
 from domain.storage.sqlite.append import SQLiteAppend
 from domain.storage.sqlite.database import SQLiteDatabase, create_private_file, run_script
+from domain.storage.sqlite.ledger import SQLiteLedger
 from domain.storage.sqlite.quarantine import SQLiteQuarantine
 from domain.storage.tables_version import check_tables_version
 
@@ -81,6 +85,7 @@ class SQLiteRecorder(Recorder):
     def __init__(self, database: SQLiteDatabase) -> None:
         self._database = database
         self.quarantine = SQLiteQuarantine(database)
+        self.ledger = SQLiteLedger(database)
 
     @override
     def create(self) -> None:
@@ -111,7 +116,7 @@ class SQLiteRecorder(Recorder):
     @contextmanager
     def appending(self) -> Iterator[SQLiteAppend]:
         with self._database.writing() as cursor:
-            yield SQLiteAppend(cursor)
+            yield SQLiteAppend(cursor, self.ledger)
 
     @override
     def read(self, *, after: Position, upto: Position, limit: int) -> list[StoredEnvelope]:
@@ -135,7 +140,17 @@ class SQLiteRecorder(Recorder):
     @override
     def envelope(self, event_id: EventId) -> StoredEnvelope | None:
         with self._database.reading() as cursor:
-            return SQLiteAppend(cursor).stored([event_id]).get(event_id)
+            return SQLiteAppend(cursor, self.ledger).stored([event_id]).get(event_id)
+
+    @override
+    def search(self, needles: Needles, *, after: Position) -> list[StoredEnvelope]:
+        with self._database.reading() as cursor:
+            return searching.search(cursor, needles, after=after)
+
+    @override
+    def search_quarantine(self, needles: Needles) -> list[QuarantinedItem]:
+        with self._database.reading() as cursor:
+            return searching.search_quarantine(cursor, needles)
 
     @override
     def head(self) -> Position:

@@ -75,11 +75,12 @@ def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> Appe
 def print_report(report: AppendReport, as_json: bool) -> None:
     """Prints what became of what was read, as one line or as one JSON document."""
     if as_json:
-        print_json({name: getattr(report, name) for name in AppendReport.__slots__})
+        print_json(report.to_json())
     else:
         print(  # noqa: T201
             f"read {report.read:,}: {report.appended:,} appended, {report.duplicates:,} duplicates, "
             f"{report.ignored:,} ignored, {report.quarantined:,} quarantined; position {report.position:,}"
+            + (f"; {report.masked:,} masked, of forgotten persons" if report.masked else "")
         )
     if report.quarantined:
         items = "item was" if report.quarantined == 1 else "items were"

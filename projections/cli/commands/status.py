@@ -107,7 +107,7 @@ def _print(document: dict[str, Any]) -> None:
     table = plain_table("what", "value #")
     table.show_header = False
     for name, value in document.items():
-        if name not in _IN_LINES and value is not None and (value or name != "set_aside"):
+        if name not in _IN_LINES and value is not None and (value or name not in ("set_aside", "unscrubbed")):
             table.add_row(name.replace("_", " "), f"{value:,}")
     for name, size in document.get("sizes", {}).items():
         table.add_row(f"bytes of {name}", f"{size:,}")

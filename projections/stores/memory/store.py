@@ -141,8 +141,8 @@ class MemoryStore(Store):
     def stamp(self) -> Stamp:
         with self._database.contents.lock:
             info = self._serving().info
-            head = self._recorder.head()
-            return Stamp(info.number, info.fold_version, info.position, head, self._database.contents.epoch)
+            head, contents = self._recorder.head(), self._database.contents
+            return Stamp(info.number, info.fold_version, info.position, head, contents.epoch, contents.erasures)
 
     @override
     def schedule(self, query: ScheduleQuery) -> tuple[Stamp, list[str]]:

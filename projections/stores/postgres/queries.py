@@ -11,6 +11,7 @@ _STAMP: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         NULL
     FROM {schema}.serving
@@ -23,6 +24,7 @@ _SCHEDULE: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         answer.body
     FROM {schema}.serving
@@ -63,6 +65,7 @@ _APPOINTMENT: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         answer.body
     FROM {schema}.serving
@@ -78,6 +81,7 @@ _OWNERS: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         answer.owner_id, answer.planned, answer.done, answer.canceled
     FROM {schema}.serving
@@ -104,6 +108,7 @@ _CHANGES: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         answer.{side}_id, answer.appointment_id, answer.position, answer.counterpart_id, answer.status,
         answer.appointment_type, answer.subphase_id, answer.starts_at, answer.ends_at, answer.is_deleted, answer.body
@@ -129,6 +134,7 @@ _STREAMS: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         answer.notification_id, answer.originator_version, answer.originator_id, answer.topic, answer.state,
         answer.arrived_at
@@ -159,6 +165,7 @@ _COUNT: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(notification_id), 0) FROM {schema}.stored_events),
         (SELECT epoch FROM {schema}.event_store WHERE singleton = 1),
+        (SELECT erasures FROM {schema}.event_store WHERE singleton = 1),
         serving.tables_version,
         answer.count
     FROM {schema}.serving

@@ -11,6 +11,7 @@ _STAMP: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         NULL
     FROM serving
@@ -23,6 +24,7 @@ _SCHEDULE: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         answer.body
     FROM serving
@@ -55,6 +57,7 @@ _APPOINTMENT: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         answer.body
     FROM serving
@@ -70,6 +73,7 @@ _OWNERS: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         answer.owner_id, answer.planned, answer.done, answer.canceled
     FROM serving
@@ -96,6 +100,7 @@ _CHANGES: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         answer.{side}_id, answer.appointment_id, answer.position, answer.counterpart_id, answer.status,
         answer.appointment_type, answer.subphase_id, answer.starts_at, answer.ends_at, answer.is_deleted, answer.body
@@ -119,6 +124,7 @@ _STREAMS: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         answer.rowid, answer.originator_version, answer.originator_id, answer.topic, answer.state,
         answer.arrived_at
@@ -140,6 +146,7 @@ _COUNT: Final = """
         serving.generation, generation.fold_version, generation.position,
         (SELECT COALESCE(MAX(rowid), 0) FROM stored_events),
         (SELECT epoch FROM event_store WHERE singleton = 1),
+        (SELECT erasures FROM event_store WHERE singleton = 1),
         serving.tables_version,
         answer.count
     FROM serving
