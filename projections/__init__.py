@@ -25,9 +25,11 @@ from projections.projector import Projector
 from projections.queries.changes import Change, Changes
 from projections.queries.conflicts import Conflict, Conflicts
 from projections.queries.figures import Figures
+from projections.queries.filters import Filters
 from projections.queries.history import FieldChange, History, RevisionChange
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule
 from projections.queries.schedules import Schedules
+from projections.queries.streaming import ScheduleStream
 from projections.rebuilding.differences import Difference
 from projections.rebuilding.fold_versions import GenerationStatus
 from projections.rebuilding.old_generations import DroppedGenerations
@@ -55,6 +57,7 @@ __all__ = [
     "DroppedGenerations",
     "FieldChange",
     "Figures",
+    "Filters",
     "FollowerSign",
     "Forgetting",
     "GenerationInfo",
@@ -71,6 +74,7 @@ __all__ = [
     "RebuildReport",
     "RevisionChange",
     "Schedule",
+    "ScheduleStream",
     "Schedules",
     "Side",
     "Stamp",

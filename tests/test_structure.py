@@ -34,6 +34,7 @@ ALLOWED = {
         "domain.masking",
         "projections.rows",
         "projections.cli.sample",
+        "projections.cli.writing",
         "projections.rebuilding.differences",
         "projections.stores.tally",
     ),

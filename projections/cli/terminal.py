@@ -24,6 +24,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain.errors import UsageError
+from projections.cli.writing import escaped, print_parts
 from projections.queries.times import iso
 
 PLAIN_WIDTH: Final = 160
@@ -39,9 +40,6 @@ _WORD: Final = re.compile(r"\S+\s*")
 _PLAIN_TWINS: Final = str.maketrans(
     {"‘": "'", "’": "'", "“": '"', "”": '"', "–": "-", "—": "-", "…": "...", "œ": "oe", "Œ": "OE", "\u202f": " "}
 )
-
-_CONTROLS: Final = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Characters that JSON allows unescaped, but that control a terminal."""
 
 STATUS_STYLES: Final = {"PLANNED": "cyan", "DONE": "green", "CANCELED": "red"}
 
@@ -88,9 +86,13 @@ def show(out: Console, what: RenderableType) -> None:
 
 def show_lines(out: Console, lines: Iterable[Text]) -> None:
     """Prints lines unwrapped: the terminal wraps long ones, so that they are copied without line breaks."""
-    for line in lines:
+    shown = list(lines)
+    for line in shown:
         line.rstrip()
-        out.print(line, soft_wrap=True)
+    if out.is_terminal or out.color_system is not None:
+        out.print(Text("\n").join(shown), soft_wrap=True)
+    else:  # the same, and much quicker
+        out.file.write("".join(f"{line.plain}\n" for line in shown))
 
 
 def words_wrapped(words: Text, width: int) -> Lines:
@@ -150,14 +152,12 @@ def confirmed(question: str) -> bool:
 def print_json(document: Any) -> None:
     """Prints one JSON document on standard output, always in UTF-8."""
     written = json.dumps(document, ensure_ascii=False, indent=2, default=_as_json)
-    print_bytes(_CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", written).encode() + b"\n")
+    print_parts([escaped(written).encode(), b"\n"])
 
 
 def print_bytes(content: bytes) -> None:
     """Writes bytes to standard output."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(content)
-    sys.stdout.buffer.flush()
+    print_parts([content])
 
 
 def _as_json(value: object) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, tzinfo
-from itertools import groupby
+from itertools import count, groupby, islice
 from typing import Final
 
 from rich.text import Text
@@ -21,7 +21,9 @@ from projections.cli.terminal import (
     text,
     words_wrapped,
 )
-from projections.queries.schedule import AppointmentAnswer, Schedule
+from projections.queries.answer import counted
+from projections.queries.schedule import AppointmentAnswer
+from projections.queries.streaming import ScheduleStream
 from projections.queries.times import local, zone_label
 from projections.rows import Side, span_of
 
@@ -31,6 +33,8 @@ _INDENT: Final = 36
 _INDENT_NARROW: Final = 4
 """Their column on a narrow terminal, where they stand below the time."""
 
+_LINES_AT_ONCE: Final = 1_000
+
 NARROW: Final = 80
 """Terminals of fewer columns are narrow."""
 
@@ -38,25 +42,37 @@ WIDE: Final = 140
 """From this width on, the other person's id and the appointment's share a line."""
 
 
-def print_schedule(schedule: Schedule, zone: tzinfo | None) -> None:
-    """Prints a schedule grouped by day, and the position and generation it was read at."""
+def print_schedule(schedule: ScheduleStream, zone: tzinfo | None) -> None:
+    """Prints a schedule grouped by day while it is read, and the position and generation it was read at."""
     out = console()
     title = f"{schedule.side.capitalize()} {schedule.owner_id}"
     then = "" if schedule.as_of is None else f" as of {clock(schedule.as_of, zone)}"
     then += "" if schedule.known_at is None else f" as known at {clock(schedule.known_at, zone)}"
     out.print(text(title, "bold"), Text(then), sep="", soft_wrap=True)
     out.print(Text(f"Times in {zone_label(zone)}", style="dim"), soft_wrap=True)
-    if not len(schedule):
+    counter = count()
+    lines = _schedule_lines(out.width, schedule, zone, counter)
+    while batch := list(islice(lines, _LINES_AT_ONCE)):
+        show_lines(out, batch)
+    number, stamp = next(counter), schedule.stamp
+    if number == 0:
         out.print("No appointments." if then == "" else "No appointments were known then.")
-    for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
-        out.print(Text(f"\n{day}", style="bold underline"))
-        for one in appointments:
-            show_lines(out, _entry(out.width, schedule.side, one, zone))
-    lag = f", {schedule.lag:,} behind the event store" if schedule.lag else ""
-    count = f"{_counted(schedule)}. " if len(schedule) else ""
-    out.print(f"\n{count}Position {schedule.position:,}{lag}, generation {schedule.generation}.")
+    lag = f", {stamp.lag:,} behind the event store" if stamp.lag else ""
+    shown = f"{counted(number, 'appointment')}. " if number else ""
+    out.print(f"\n{shown}Position {stamp.position:,}{lag}, generation {stamp.generation}.")
     if schedule.next:
         out.print(f"More: --after {schedule.next}", soft_wrap=True)
+
+
+def _schedule_lines(
+    width: int, schedule: ScheduleStream, zone: tzinfo | None, counter: Iterator[int]
+) -> Iterator[Text]:
+    for day, appointments in groupby(schedule, key=lambda one: _day(one, zone)):
+        yield Text()
+        yield Text(day, style="bold underline")
+        for one in appointments:
+            next(counter)
+            yield from _entry(width, schedule.side, one, zone)
 
 
 def _entry(width: int, side: Side, one: Appointment, zone: tzinfo | None) -> Iterator[Text]:
@@ -138,10 +154,6 @@ def clock(moment: datetime, zone: tzinfo | None) -> str:
     """Returns a time in a zone, to the second."""
     shown = local(moment, zone)
     return f"{shown.date()} {shown:%H:%M:%S %Z}".strip()
-
-
-def _counted(schedule: Schedule) -> str:
-    return "1 appointment" if len(schedule) == 1 else f"{len(schedule):,} appointments"
 
 
 def print_appointment(answer: AppointmentAnswer, zone: tzinfo | None) -> None:

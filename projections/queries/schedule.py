@@ -53,14 +53,17 @@ class Schedule(Answer, Listed[Appointment]):
         return ical_of(self.appointments, self.side)
 
     def _document(self) -> Mapping[str, Any]:
-        return {
-            f"{self.side}_id": self.owner_id,
-            **self.stamp.to_json(),
-            "as_of": self.as_of,
-            "known_at": self.known_at,
-            "appointments": self.to_dicts(),
-            "next": self.next,
-        }
+        members = schedule_members(
+            self.side, self.owner_id, stamp=self.stamp, as_of=self.as_of, known_at=self.known_at
+        )
+        return {**members, "appointments": self.to_dicts(), "next": self.next}
+
+
+def schedule_members(
+    side: Side, owner_id: str, *, stamp: Stamp, as_of: datetime | None, known_at: datetime | None
+) -> dict[str, Any]:
+    """The members of a schedule's document that come before its appointments."""
+    return {f"{side}_id": owner_id, **stamp.to_json(), "as_of": as_of, "known_at": known_at}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,13 @@ from projections.queries.filters import Filters, owner_of, question_of
 from projections.queries.history import History, history_of
 from projections.queries.pages import owners_page, schedule_page, schedule_pages
 from projections.queries.schedule import AppointmentAnswer, Owners, Schedule, appointment_answer
+from projections.queries.streaming import Streaming
 from projections.queries.watching import Watching
 from projections.rows import Side, folded_from
 from projections.stores.base import Stamp
 
 
-class Schedules(Watching):
+class Schedules(Watching, Streaming):
     """The schedules of one installation, for reading; `Appointments.schedules` is the one to use.
 
     Every id may be a text or a `UUID`; every time is a datetime with an offset from UTC. An argument of a wrong type

@@ -33,10 +33,14 @@ from projections.cli.options import (
     Zone,
     time_option,
 )
-from projections.cli.terminal import print_bytes, print_json
 from projections.cli.timetable import print_schedule
-from projections.queries.schedule import Schedule
+from projections.cli.writing import print_json_list, print_parts
+from projections.queries.calendar import ical_parts
+from projections.queries.documents import document_of
+from projections.queries.filters import Filters
+from projections.queries.streaming import ScheduleStream
 from projections.queries.times import zone_named
+from projections.rows import Side
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
@@ -69,14 +73,16 @@ def talent(
     """Prints a talent's schedule."""
     zone = _checked_zone(tz, as_json, as_ical)
     with Appointments.open(db, schema=schema) as appointments:
-        schedule = appointments.schedules.talent(
-            talent_id, status=status or None, start=time_option(start, zone), end=time_option(end, zone),
+        filters = Filters(
+            status=status or None, start=time_option(start, zone), end=time_option(end, zone),
             now=time_option(now, zone), as_of=time_option(as_of, zone), known_at=time_option(known_at, zone),
-            upcoming=upcoming, past=past,
-            appointment_type=appointment_type, subphase_id=subphase_id, coach_id=coach_id,
-            include_deleted=include_deleted, desc=desc, limit=limit, after=after, at_least=at_least, timeout=timeout,
+            upcoming=upcoming, past=past, appointment_type=appointment_type, subphase_id=subphase_id,
+            include_deleted=include_deleted, desc=desc, limit=limit, after=after,
         )  # fmt: skip
-    _print(schedule, zone, as_json, as_ical)
+        with appointments.schedules.schedule_stream(
+            Side.TALENT, talent_id, filters, counterpart_id=coach_id, at_least=at_least, timeout=timeout
+        ) as schedule:
+            _print(schedule, zone, as_json, as_ical)
 
 
 def coach(
@@ -107,14 +113,16 @@ def coach(
     """Prints a coach's schedule."""
     zone = _checked_zone(tz, as_json, as_ical)
     with Appointments.open(db, schema=schema) as appointments:
-        schedule = appointments.schedules.coach(
-            coach_id, status=status or None, start=time_option(start, zone), end=time_option(end, zone),
+        filters = Filters(
+            status=status or None, start=time_option(start, zone), end=time_option(end, zone),
             now=time_option(now, zone), as_of=time_option(as_of, zone), known_at=time_option(known_at, zone),
-            upcoming=upcoming, past=past,
-            appointment_type=appointment_type, subphase_id=subphase_id, talent_id=talent_id,
-            include_deleted=include_deleted, desc=desc, limit=limit, after=after, at_least=at_least, timeout=timeout,
+            upcoming=upcoming, past=past, appointment_type=appointment_type, subphase_id=subphase_id,
+            include_deleted=include_deleted, desc=desc, limit=limit, after=after,
         )  # fmt: skip
-    _print(schedule, zone, as_json, as_ical)
+        with appointments.schedules.schedule_stream(
+            Side.COACH, coach_id, filters, counterpart_id=talent_id, at_least=at_least, timeout=timeout
+        ) as schedule:
+            _print(schedule, zone, as_json, as_ical)
 
 
 def _checked_zone(tz: str | None, as_json: bool, as_ical: bool) -> tzinfo | None:
@@ -123,10 +131,11 @@ def _checked_zone(tz: str | None, as_json: bool, as_ical: bool) -> tzinfo | None
     return zone_named(tz)
 
 
-def _print(schedule: Schedule, zone: tzinfo | None, as_json: bool, as_ical: bool) -> None:
+def _print(schedule: ScheduleStream, zone: tzinfo | None, as_json: bool, as_ical: bool) -> None:
     if as_json:
-        print_json(schedule.to_json())
+        elements = (document_of(one.to_dict()) for one in schedule)
+        print_json_list(schedule.head(), "appointments", elements, lambda: {"next": schedule.next})
     elif as_ical:
-        print_bytes(schedule.to_ical())
+        print_parts(ical_parts(schedule, schedule.side))
     else:
         print_schedule(schedule, zone)
