@@ -83,7 +83,10 @@ class Streaming:
 def _present_bodies(
     reader: Reader, question: Question, *, at_least: int | None, timeout: float | None
 ) -> AbstractContextManager[tuple[Stamp, Iterator[str]]]:
-    return reader.scan(lambda: reader.store.scan_schedule(question.query), at_least=at_least, timeout=timeout)
+    query = question.query
+    return reader.scan(
+        lambda: reader.store.scan_schedule(query), about=query.owner, at_least=at_least, timeout=timeout
+    )
 
 
 @contextmanager
@@ -92,7 +95,10 @@ def _past_bodies(
 ) -> Iterator[tuple[Stamp, Iterator[str]]]:
     query = question.query
     with reader.read(
-        lambda: reader.store.scan_streams(query.side, query.owner_id), at_least=at_least, timeout=timeout
+        lambda: reader.store.scan_streams(query.side, query.owner_id),
+        about=query.owner,
+        at_least=at_least,
+        timeout=timeout,
     ) as (stamp, streams):
         rows = past_rows(question, streams)
         if query.limit is not None:

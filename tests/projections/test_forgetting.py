@@ -68,6 +68,8 @@ def test_whatever_is_asked_of_the_person_answers_that_they_are_forgotten(place: 
         lambda: schedules.figures(talent_id=TALENT),
         lambda: schedules.token(Side.TALENT, TALENT),
         lambda: list(schedules.pages(talent_id=TALENT)),
+        lambda: schedules.schedule_stream(Side.TALENT, TALENT, {}).__enter__(),
+        lambda: schedules.schedule_stream(Side.TALENT, TALENT, {"as_of": AS_OF}).__enter__(),
         lambda: appointments.calendar_links.find(link.token),
         lambda: appointments.calendar_links.link(talent_id=TALENT),
     ):
