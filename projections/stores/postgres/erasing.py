@@ -6,6 +6,7 @@ from typing import Final
 
 from typing_extensions import override
 
+from domain.errors import NotAllowed
 from domain.person import Person
 from domain.storage.base import AppendTransaction
 from domain.storage.postgres.append import PostgresAppend
@@ -52,6 +53,8 @@ _TABLES: Final = """
     WHERE schemaname = %(schema)s
     ORDER BY tablename
 """
+
+_LEFT_STATISTICS: Final = "the planner's older statistics, pg_statistic, which the database's owner may VACUUM FULL"
 
 _LEFT_ONLINE: Final = "the free space within the pages of the tables"
 
@@ -100,6 +103,10 @@ class PostgresErasing(Erasing):
     def scrub(self) -> list[str]:
         for [table] in self._tables():
             maintain(self._database, "VACUUM (FULL, ANALYZE) {schema}.{table}", table=table)
+        try:
+            maintain(self._database, "VACUUM (FULL) pg_catalog.pg_statistic")
+        except NotAllowed:
+            return [_LEFT_STATISTICS]
         return []
 
     @override
