@@ -12,6 +12,9 @@ from starlette.datastructures import QueryParams
 
 from domain.errors import UsageError
 
+SEALED: Final = "[0-9A-Za-z_-]{16,4096}"
+"""The form of cursors and of tokens. What has it and means nothing here is no mistake of form."""
+
 _NOT_ENCODED: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 
 
@@ -38,3 +41,13 @@ def check_given_once(parameters: QueryParams, *, but: Collection[str] = ()) -> N
     for name, times in Counter(name for name, _ in parameters.multi_items()).items():
         if times > 1 and name not in but:
             raise UsageError(f"{name[:60]}: expected once, found {times} times", argument=name)
+
+
+def check_token(text: str) -> None:
+    """Checks that a change token has the form of one.
+
+    Raises:
+        UsageError: it has not.
+    """
+    if re.fullmatch(SEALED, text) is None:
+        raise UsageError(f"since: expected a token of changes, found {text[:60]!r}", argument="since")

@@ -85,6 +85,9 @@ class Guard:
         if _host_of(headers.get("host", "")) not in self._access.hosts:
             detail = "this service is not known under that host name"
             return told(path, headers, HTTPStatus.MISDIRECTED_REQUEST, detail)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            detail = "expected Content-Length or Transfer-Encoding, found both"  # a proxy may believe the other one
+            return told(path, headers, HTTPStatus.BAD_REQUEST, detail, headers={"Connection": "close"})
         if path not in _HEALTH and self._under_way[is_stream] >= (STREAMS_MAX if is_stream else REQUESTS_MAX):
             return told(path, headers, HTTPStatus.SERVICE_UNAVAILABLE, "too many requests at once; try again")
         if self._access.token is None or path == _INTAKE or path.startswith(_OPEN_ROUTES):

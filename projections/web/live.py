@@ -16,7 +16,7 @@ from domain.arguments import identifier
 from domain.errors import InvalidToken, StorageError
 from projections.queries.schedules import Schedules
 from projections.rows import Side
-from projections.web.addresses import id_of
+from projections.web.addresses import check_token, id_of
 from projections.web.guard import STREAMS
 
 BREATH_SECONDS: Final = 15.0
@@ -155,6 +155,7 @@ def add_live(app: FastAPI, schedules: Schedules, closing: asyncio.Event) -> None
         async def live(request: Request, since: str, segment: str = "") -> StreamingResponse:
             given = id_of(segment) if segment else request.query_params.get("id", "")
             owner_id = identifier(f"{side}_id", given)
+            check_token(since)
             events = watch.changes(side, owner_id, since, closing=closing)
             return StreamingResponse(events, media_type="text/event-stream")
 

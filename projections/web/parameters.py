@@ -16,16 +16,13 @@ from domain.envelope import EVENT_ID_MAX, ID_BYTES_MAX, AppointmentType, Status
 from domain.errors import UsageError
 from projections.queries.filters import LIMIT_MAX, Filters
 from projections.queries.times import time_of, zone_named
-from projections.web.addresses import id_of
+from projections.web.addresses import SEALED, id_of
 
 TIMEOUT_SECONDS_MAX: Final = 60
 """The longest that a request may ask to wait: it holds a thread."""
 
 ZONE_SCHEMA: Final = "TimeZone"
 """The name of the OpenAPI document's list of zones."""
-
-_SEALED: Final = "[0-9A-Za-z_-]{16,4096}"
-"""The form of cursors and of tokens. What has it and means nothing here is no mistake of form."""
 
 _NO_NUL: Final = "^[^\\u0000]*$"
 _ID_PATTERN: Final = "^[^\\u0000]*[^\\s\\u0000][^\\u0000]*$"
@@ -61,14 +58,14 @@ Time = Annotated[
 
 def _sealed(expected: str) -> Callable[[str], str]:
     def check(text: str) -> str:
-        if re.fullmatch(_SEALED, text) is None:
+        if re.fullmatch(SEALED, text) is None:
             raise ValueError(f"expected {expected}, found {text[:60]!r}")
         return text
 
     return check
 
 
-_SEALED_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{_SEALED}$"})
+_SEALED_SCHEMA: Final = WithJsonSchema({"type": "string", "pattern": f"^{SEALED}$"})
 Cursor = Annotated[str, AfterValidator(_sealed("the `next` of the page before")), _SEALED_SCHEMA]
 Token = Annotated[str, AfterValidator(_sealed("the `token` of the answer before")), _SEALED_SCHEMA]
 

@@ -9,6 +9,7 @@ import threading
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import Any, Final, cast
 
 import uvicorn
@@ -17,9 +18,15 @@ from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from domain.errors import UsageError
+from projections.web.problems import problem
 
 HEADER_BYTES_MAX: Final = 32 * 1024
 """The most that the request line and the headers of a request may have together."""
+
+_EXPECTED: Final = (
+    f"expected HTTP/1.1: an address in ASCII, one Host header, at most {HEADER_BYTES_MAX:,} bytes of headers, "
+    "and a body of the length or in the chunks that they tell"
+)
 
 HEADER_SECONDS_MAX: Final = 10.0
 """How long they may take to arrive."""
@@ -156,6 +163,18 @@ class _Connection(H11Protocol):
     def on_response_complete(self) -> None:
         self._header_arrived()
         super().on_response_complete()
+
+    @override
+    def send_400_response(self, msg: str) -> None:
+        """Says what was expected, unless another answer is under way; ends the connection."""
+        cycle: RequestResponseCycle | None = self.cycle
+        if cycle is None or cycle.response_complete or not cycle.response_started:
+            answer = problem(HTTPStatus.BAD_REQUEST, _EXPECTED)
+            headers = b"".join(b"%s: %s\r\n" % header for header in answer.raw_headers)
+            self.transport.write(
+                b"HTTP/1.1 400 Bad Request\r\n%sconnection: close\r\n\r\n%s" % (headers, bytes(answer.body))
+            )
+        self.transport.close()
 
     def _is_answering(self) -> bool:
         cycle: RequestResponseCycle | None = self.cycle

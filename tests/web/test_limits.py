@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -68,6 +69,36 @@ def test_headers_that_are_too_long_are_refused(client: httpx.Client) -> None:
     ) as connection:
         assert connection.recv(100).startswith(b"HTTP/1.1 400 ")
     assert client.get("/healthz").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /talents/\xe9 HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET /talents/a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nHost: other\r\n\r\n",
+        b"POST /envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n",
+        b"POST /envelopes HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+        b"POST /envelopes HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_of_http_is_told_so_in_a_problem_document(client: httpx.Client, sent: bytes) -> None:
+    with connected(client, sent) as connection:
+        answer = b"".join(iter(lambda: connection.recv(4096), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith((b"HTTP/1.1 400 ", b"HTTP/1.1 401 "))
+    assert json.loads(body)["status"] in (400, 401)
+
+
+def test_a_delivery_whose_length_a_proxy_may_read_otherwise_is_refused(
+    client: httpx.Client, sqlite_place: Place
+) -> None:
+    sent = delivery(5).replace(b"Expect: 100-continue", b"Transfer-Encoding: chunked") + b"0\r\n\r\n"
+    with connected(client, sent) as connection:
+        assert connection.recv(4096).startswith(b"HTTP/1.1 400 ")
+    assert sqlite_place.events().head() == 0
 
 
 def test_an_address_that_is_too_long_is_refused(client: httpx.Client) -> None:

@@ -71,7 +71,9 @@ def test_a_page_as_of_a_moment_does_not_listen(sqlite_place: Place) -> None:
         assert 'data-live=""' in client.get("/talents/talent-1?as_of=2023-07-10").text
 
 
-@pytest.mark.parametrize("path", ["x", "%FF?since=x", "%00?since=x", "?since=x"])
+@pytest.mark.parametrize(
+    "path", ["x", "%FF?since=x", "%00?since=x", "?since=x", "talent-1?since=%00", "talent-1?since=sesame"]
+)
 def test_a_stream_that_makes_no_sense_is_refused(sqlite_place: Place, path: str) -> None:
     project(sqlite_place, as_json(envelope(1)))
     with served(Service(appointments=sqlite_place.appointments())) as client:

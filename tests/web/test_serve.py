@@ -58,7 +58,9 @@ def test_a_browser_gets_a_page_about_an_unknown_path_and_a_program_a_document(pl
             answer = client.get(path)
             assert (answer.status_code, answer.headers["content-type"]) == (404, "text/html; charset=utf-8")
             assert NOWHERE in answer.text
-        assert client.post("/talents/a").headers["content-type"] == "text/html; charset=utf-8"
+        refused = client.post("/talents/a")
+        assert (refused.status_code, refused.headers["content-type"]) == (405, "text/html; charset=utf-8")
+        assert "GET" in refused.headers["allow"]
         assert client.get("/api/nothing").headers["content-type"] == "application/problem+json"
 
 
