@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from domain import EventStore
 from domain.appointment import appointment_of
+from domain.identifiers import Position
 from domain.storage import open_database
 from domain.storage.location import locate
 from domain.topics import has_envelope
@@ -80,7 +82,23 @@ def _expected_rows(events: EventStore, arrived: Iterable[dict[str, Any]]) -> dic
                 if owner_id == appointment[f"{side}_id"]:
                     row |= _shown(side, appointment)
                 expected[side, owner_id, appointment_id] = row
-    return expected
+    return expected | _left_by_markers(events, expected)
+
+
+def _left_by_markers(events: EventStore, expected: dict[Key, Row]) -> dict[Key, Row]:
+    """The tombstones of those whom no envelope names any more, each at the last marker that asks for it."""
+    tombstones: dict[Key, Row] = {}
+    for stored in events.recorder.read(after=Position(0), upto=events.head(), limit=10_000):
+        if stored.event_id > 0:
+            continue
+        marker = json.loads(stored.text)
+        for side, owners in ((Side.TALENT, marker["talents"]), (Side.COACH, marker["coaches"])):
+            for owner_id in owners:
+                key = (side, owner_id, stored.appointment_id)
+                if key not in expected:
+                    named = {"owner_id": owner_id, "appointment_id": stored.appointment_id}
+                    tombstones[key] = {**dict.fromkeys(ScheduleRow._fields), **named, "position": stored.position}
+    return tombstones
 
 
 def _shown(side: Side, appointment: Row) -> Row:

@@ -312,3 +312,22 @@ def test_a_role_that_may_not_begin_has_done_nothing(command: Callable[..., Outco
         status, out, complaint = command(role, *arguments)
         assert (status, out, complaint.count("\n")) == (77, "", 1)
         assert "this role may not do that" in complaint
+
+
+def test_the_writer_sets_an_event_aside_and_who_may_not_changes_nothing(
+    roles: Roles, command: Callable[..., Outcome]
+) -> None:
+    append(roles, 1, 2)
+    with psycopg.connect(roles.url("writer"), autocommit=True) as connection:
+        connection.execute(SQL(f"UPDATE {roles.schema}.stored_events SET state = '' WHERE notification_id = 1"))
+    for role in ("reader", "history", "monitor"):
+        status, out, complaint = command(role, "events", "set-aside", "1", "--reason", "the disk")
+        assert (status, out, complaint.count("\n")) == (77, "", 1)
+        assert "this role may not do that" in complaint
+    status, out, complaint = command("writer", "events", "set-aside", "1", "--reason", "the disk")
+    assert (status, out) == (77, "the event at position 1 is set aside by postgres\n")
+    assert "is set aside, but the read models were not caught up: this role may not" in complaint
+    project(roles)
+    assert json.loads(command("monitor", "status", "--json")[1])["set_aside"] == 1
+    assert json.loads(command("history", "verify", "--json")[1]) == {"checked": 1, "differences": [], "set_aside": 1}
+    assert command("writer", "events", "set-aside", "2", "--reason", "no reason at all")[0] == 1
