@@ -22,6 +22,7 @@ PYTHON = re.compile(r"(?<=```python\n)(.*?)(?=```)", re.DOTALL)
 
 VOLATILE = (
     (re.compile(r"arrived 20\S+ \S+ UTC"), "arrived ..."),
+    (re.compile(r"last batch projected \S+"), "last batch projected ..."),
     (re.compile(r"in \d+\.\d s, [\d,]+ a second"), "in ... s, ... a second"),
     (re.compile(r"Next: --since \S+"), "Next: --since ..."),
     (re.compile(r"More: --after \S+"), "More: --after ..."),
