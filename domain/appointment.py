@@ -12,6 +12,7 @@ from msgspec.structs import asdict, astuple
 
 from domain.envelope import AppointmentType, CancelationReason, CanceledBy, Envelope, Snapshot, Status
 from domain.identifiers import AppointmentId, CoachId, EventId, TalentId
+from domain.masking import FORGOTTEN
 
 FOLD_VERSION: Final = 2
 """The version of the fold and of the rows made from it: raise it when either changes, and rebuild.
@@ -98,6 +99,11 @@ class Appointment:
     reschedules: int
     irregular: bool
     lifecycle: tuple[LifecycleStep, ...]
+
+    @property
+    def heading(self) -> str:
+        """The title to show: of an appointment with a forgotten person, which has none, "forgotten"."""
+        return self.title or (FORGOTTEN if FORGOTTEN in (self.talent_id, self.coach_id) else "")
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the fields in the order of the JSON interface, without the lifecycle."""

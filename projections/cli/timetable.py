@@ -116,7 +116,7 @@ def _headline(one: Appointment) -> Text:
         one.cancelation_reason if one.status is Status.CANCELED and one.cancelation_reason else "",
     ]
     said = ", ".join(mark for mark in marks if mark)
-    return Text.assemble(text(one.title), Text(f"  ({said})" if said else "", style="yellow"))
+    return Text.assemble(text(one.heading), Text(f"  ({said})" if said else "", style="yellow"))
 
 
 def _day(one: Appointment, zone: tzinfo | None) -> str:

@@ -72,7 +72,7 @@ def _event(one: Appointment, start: datetime, side: Side) -> bytes:
     event.add("dtstart", start)
     if one.end_date is not None and one.end_date > start:
         event.add("dtend", one.end_date)
-    event.add("summary", _text(one.title))
+    event.add("summary", _text(one.heading))
     description = "\n\n".join(_descriptions(one))
     if description:
         event.add("description", _text(description))

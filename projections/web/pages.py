@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import wraps
 from http import HTTPStatus
 from importlib import resources
@@ -14,7 +15,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from domain.appointment import Appointment
 from domain.arguments import identifier
-from domain.errors import AppointmentNotFound, AppointmentsError, UsageError
+from domain.errors import AppointmentNotFound, AppointmentsError, Forgotten, UsageError
 from projections.appointments import Appointments
 from projections.queries.schedules import Schedules
 from projections.rows import Side
@@ -168,8 +169,9 @@ def _found(schedules: Schedules, searched: str, query: Mapping[str, str]) -> lis
     if _appointment_of(schedules, searched) is not None:
         found.append(("Appointment", appointment_url(searched, query)))
     for side, question in ((Side.TALENT, schedules.talent), (Side.COACH, schedules.coach)):
-        if len(question(searched, include_deleted=True, limit=1)):
-            found.append((side.capitalize(), owner_url(side, searched, query)))
+        with suppress(Forgotten):
+            if len(question(searched, include_deleted=True, limit=1)):
+                found.append((side.capitalize(), owner_url(side, searched, query)))
     return found
 
 

@@ -56,7 +56,7 @@ def _print(found: Changes, zone: tzinfo | None) -> None:
             table.add_row(text("removed", "red"), "", text(change.id))
         else:
             shown = "" if one.start_date is None else clock(one.start_date, zone)
-            table.add_row(status_text(one.status), shown, stacked(one.title, one.id))
+            table.add_row(status_text(one.status), shown, stacked(one.heading, one.id))
     out = console()
     show(out, table if len(found) else "Nothing changed.")
     out.print(f"Next: --since {found.token}", soft_wrap=True)
