@@ -150,4 +150,4 @@ def test_an_answer_does_not_wait_for_the_client_to_confirm_its_headers(place: Pl
             began = time.monotonic()
             client.get("/healthz")
             seconds.append(time.monotonic() - began)
-    assert sorted(seconds)[5] < 0.03
+    assert sorted(seconds)[2] < 0.03  # all but the first would take 40 ms; a busy machine makes some of them late
