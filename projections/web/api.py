@@ -124,7 +124,7 @@ def coaches(asked: Asked, query: Annotated[OwnersParameters, Query()]) -> Respon
     return asked.answer(lambda: asked.schedules.coaches(**query.model_dump()), at_least=query.at_least)
 
 
-@router.get("/talents/{id}", responses=_shape(TalentDocument, 409))
+@router.get("/talents/{id}", responses=_shape(TalentDocument, 409, 410))
 def talent(asked: Asked, talent_id: Id, query: Annotated[TalentParameters, Query()]) -> Response:
     """A talent's appointments; an unknown talent has none."""
     return asked.answer(
@@ -134,7 +134,7 @@ def talent(asked: Asked, talent_id: Id, query: Annotated[TalentParameters, Query
     )
 
 
-@router.get("/coaches/{id}", responses=_shape(CoachDocument, 409))
+@router.get("/coaches/{id}", responses=_shape(CoachDocument, 409, 410))
 def coach(asked: Asked, coach_id: Id, query: Annotated[CoachParameters, Query()]) -> Response:
     """A coach's appointments; an unknown coach has none."""
     return asked.answer(
@@ -144,13 +144,13 @@ def coach(asked: Asked, coach_id: Id, query: Annotated[CoachParameters, Query()]
     )
 
 
-@router.get("/talents/{id}/changes", responses=_shape(ChangesDocument, 409))
+@router.get("/talents/{id}/changes", responses=_shape(ChangesDocument, 409, 410))
 def talent_changes(asked: Asked, talent_id: Id, query: Annotated[ChangesParameters, Query()]) -> Response:
     """What changed in a talent's schedule since a token, or without one everything in it."""
     return _changes(asked, query, talent_id=talent_id)
 
 
-@router.get("/coaches/{id}/changes", responses=_shape(ChangesDocument, 409))
+@router.get("/coaches/{id}/changes", responses=_shape(ChangesDocument, 409, 410))
 def coach_changes(asked: Asked, coach_id: Id, query: Annotated[ChangesParameters, Query()]) -> Response:
     """What changed in a coach's schedule since a token, or without one everything in it."""
     return _changes(asked, query, coach_id=coach_id)
@@ -165,13 +165,13 @@ def _changes(asked: _Asked, query: ChangesParameters, **owner: str) -> Response:
     )
 
 
-@router.get("/talents/{id}/conflicts", responses=_shape(ConflictsDocument, 409))
+@router.get("/talents/{id}/conflicts", responses=_shape(ConflictsDocument, 409, 410))
 def talent_conflicts(asked: Asked, talent_id: Id, query: Annotated[ConflictsParameters, Query()]) -> Response:
     """Which PLANNED appointments of a talent overlap."""
     return _conflicts(asked, query, talent_id=talent_id)
 
 
-@router.get("/coaches/{id}/conflicts", responses=_shape(ConflictsDocument, 409))
+@router.get("/coaches/{id}/conflicts", responses=_shape(ConflictsDocument, 409, 410))
 def coach_conflicts(asked: Asked, coach_id: Id, query: Annotated[ConflictsParameters, Query()]) -> Response:
     """Which PLANNED appointments of a coach overlap."""
     return _conflicts(asked, query, coach_id=coach_id)
@@ -185,13 +185,13 @@ def _conflicts(asked: _Asked, query: ConflictsParameters, **owner: str) -> Respo
     )
 
 
-@router.get("/talents/{id}/figures", responses=_shape(FiguresDocument, 409))
+@router.get("/talents/{id}/figures", responses=_shape(FiguresDocument, 409, 410))
 def talent_figures(asked: Asked, talent_id: Id, query: Annotated[FiguresParameters, Query()]) -> Response:
     """Counts and hours of a talent's appointments."""
     return _figures(asked, query, talent_id=talent_id)
 
 
-@router.get("/coaches/{id}/figures", responses=_shape(FiguresDocument, 409))
+@router.get("/coaches/{id}/figures", responses=_shape(FiguresDocument, 409, 410))
 def coach_figures(asked: Asked, coach_id: Id, query: Annotated[FiguresParameters, Query()]) -> Response:
     """Counts and hours of a coach's appointments."""
     return _figures(asked, query, coach_id=coach_id)

@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from domain.arguments import identifier
-from domain.errors import InvalidToken, StorageError
+from domain.errors import Forgotten, InvalidToken, StorageError
 from projections.queries.schedules import Schedules
 from projections.rows import Side
 from projections.web.addresses import check_token, id_of
@@ -140,6 +140,8 @@ class Watch:
                 found = self._schedules.changes(talent_id=owner_id, since=token)
             else:
                 found = self._schedules.changes(coach_id=owner_id, since=token)
+        except Forgotten:  # the page asks again, and is told
+            return True, token
         except InvalidToken:  # the fold is another, or the event store was restored: everything may have changed
             return True, self._schedules.token(side, owner_id)
         return len(found) > 0, found.token
