@@ -1,4 +1,4 @@
-"""What a generation says otherwise than history: the differences between rows."""
+"""Compares rows of a generation with the rows that history gives, field by field."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ import msgspec
 from projections.rows import AppointmentRow, Rows, ScheduleRow, Side
 
 DIFFERENCES_MAX: Final = 1000
-"""A verification stops after so many: the generation is beyond doubt wrong, and memory is bounded."""
+"""A verification stops after this many, so that it needs a bounded amount of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing that a generation says otherwise than history.
+    """One difference between a generation and history.
 
     Attributes:
         table: `appointment`, `talent_schedule`, `coach_schedule` or `generation`.
-        owner_id: the talent or coach in whose schedule the row is, or None.
-        field: the column or the field in its body; `row` when a whole row is missing or too many.
-        expected: what history says, None for nothing.
-        found: what the generation says, None for nothing.
+        owner_id: the talent or coach whose schedule has the row; None for other tables.
+        field: the column, or the field of its JSON body; `row` for a whole row that is missing or too many.
+        expected: the value according to history, or None if there is none.
+        found: the value in the generation, or None if there is none.
     """
 
     table: str
@@ -44,7 +44,7 @@ AnyRow = AppointmentRow | ScheduleRow
 
 
 def differences_of(expected: Rows, found: Rows) -> Iterator[Difference]:
-    """What the rows found say otherwise than those expected; rows too many are not looked for."""
+    """Yields how the rows found differ from those expected; for rows that are too many see `rows_too_many`."""
     yield from _table_differences("appointment", expected.appointments, found.appointments)
     for side in Side:
         yield from _table_differences(f"{side}_schedule", expected.of(side), found.of(side))
@@ -87,7 +87,7 @@ def _body_differences(table: str, row: AnyRow, expected: str, found: str) -> Ite
 
 
 def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The fields of a document and of the documents in it, under names like `snapshot.title`."""
+    """Flattens nested documents: a field of a field is named like `snapshot.title`."""
     fields: dict[str, Any] = {}
     for name, value in document.items():
         fields |= _fields(value, f"{prefix}{name}.") if isinstance(value, dict) else {f"{prefix}{name}": value}
@@ -95,7 +95,7 @@ def _fields(document: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def rows_too_many(table: str, present: Iterable[AnyRow], wanted: Iterable[AnyRow]) -> Iterator[Difference]:
-    """The rows present that nobody wants."""
+    """Yields a difference for each row that is present and not wanted."""
     keys = {_key(row) for row in wanted}
     return (_difference(table, row, "row", None, "a row") for row in present if _key(row) not in keys)
 

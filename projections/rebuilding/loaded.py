@@ -1,4 +1,4 @@
-"""Whether a generation that was loaded holds exactly what was folded, and whether all of history was."""
+"""Checks of a loaded generation against the counts and digests taken while it was loaded; nothing is folded again."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def loaded_differences(
     workers: Workers,
     progress: Callable[[int, int], None],
 ) -> list[Difference]:
-    """Compares the stored rows, and the envelopes stored up to a position, with what loading noted of them.
+    """Returns how the rows in the tables, and the envelopes up to a position, differ from what was loaded.
 
-    Folds nothing. `progress` is told the appointments that were read back, and how many there are.
+    Both are compared by count and digest. `progress` is called with the appointments read so far and their number.
     """
     tally = reduce(Tally.plus, (one for _, one in generations.tallies(generation)), EMPTY_TALLY)
     found = dict.fromkeys(TABLES, NOTHING)
@@ -53,7 +53,7 @@ def changed_partitions(
     *,
     workers: Workers,
 ) -> list[Difference]:
-    """The partitions whose part of history is not what it was when they were loaded."""
+    """Returns a difference for each loaded partition whose envelopes have changed since it was loaded."""
     arguments = [(generation, partition, tally) for partition, tally in loaded]
     if not workers.are_worth(arguments):
         return [one for each in arguments for one in changes_in_partition(generations, *each)]
@@ -64,7 +64,7 @@ def changed_partitions(
 def changes_in_partition(
     generations: Generations, generation: Generation, partition: Partition, tally: Tally
 ) -> list[Difference]:
-    """Reads one partition's part of history again and compares it with what was read when it was loaded."""
+    """Reads the envelopes of one partition again, and compares their digest with that of when it was loaded."""
     with generations.snapshot(generation) as snapshot:
         texts = TextsRead(snapshot.streams(partition))
         for _ in texts:
@@ -73,7 +73,7 @@ def changes_in_partition(
 
 
 def check_projected(generations: Generations, generation: Generation, *, after: Position) -> list[Difference]:
-    """The differences in what a projector wrote to a generation after a position, up to where it is now."""
+    """Folds the appointments that a projector wrote after a position, and returns how their rows differ from that."""
     differences: list[Difference] = []
     with generations.snapshot(generation) as snapshot:
         for first in range(after + 1, snapshot.position + 1, _PROJECTED_POSITIONS):
@@ -96,12 +96,12 @@ def _read_back(
 
 
 def read_portion(generations: Generations, generation: Generation, portion: Portion) -> tuple[str, Sum]:
-    """The rows of a portion as they are stored, and the table they are in."""
+    """Returns the name of a portion's table, and the count and digest of its rows as they are stored."""
     return portion.table, generations.read_back(generation, portion)
 
 
 def _difference(table: str, field: str, expected: Sum, found: Sum) -> Difference:
-    """Of a count, or of a digest where the counts are the same."""
+    """The difference between two counts, or between the digests if the counts are equal."""
     if expected.size != found.size:
         return Difference(table, None, None, f"number of {field}", expected.size, found.size)
     return Difference(table, None, None, f"digest of {field}", expected.total, found.total)

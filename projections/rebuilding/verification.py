@@ -1,4 +1,4 @@
-"""Verify: the rows of a generation against a fold of history, both at one position of one snapshot."""
+"""Verify: compares the rows of a generation with a fold of history, both at one position of one snapshot."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from projections.stores.generations import Generations, Partition, Snapshot, par
 
 _PORTION_APPOINTMENTS: Final = 500
 _POSITIONS_MIN: Final = 100
-"""A sample asks for so many positions at once, also where fewer appointments are missing."""
+"""A sample draws at least this many positions at a time."""
 
 
 class Verification(NamedTuple):
@@ -32,7 +32,7 @@ class Verification(NamedTuple):
 
     Attributes:
         checked: how many appointments were compared with history.
-        differences: every difference found, up to 1,000; empty when the read models equal history.
+        differences: the first 1,000 differences; empty if the read models equal history.
         set_aside: how many events the fold passes over, since somebody set them aside.
     """
 
@@ -76,7 +76,10 @@ def check(
     sample: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Verification:
-    """Checks one generation in one snapshot. `progress` is told the appointments checked and how many there are."""
+    """Compares one generation with history in one snapshot.
+
+    `progress` is called with the number of appointments checked so far and in all.
+    """
     with generations.snapshot(generation) as snapshot:
         counts = snapshot.counts()
         total = counts[0] if sample is None else min(sample, counts[0])
@@ -95,7 +98,7 @@ def check(
 
 
 class Part(NamedTuple):
-    """What was checked: the number of appointments, of rows found in each table, and the differences."""
+    """The result for some appointments: how many, the rows found in each of the three tables, the differences."""
 
     appointments: int
     rows: tuple[int, int, int]
@@ -103,11 +106,11 @@ class Part(NamedTuple):
 
     @property
     def is_beyond_doubt(self) -> bool:
-        """Whether there are so many differences that nobody needs more."""
+        """Whether there are enough differences to stop."""
         return len(self.differences) >= DIFFERENCES_MAX
 
     def plus(self, other: Part) -> Part:
-        """Both together."""
+        """Returns the results for both."""
         first, second, third = (mine + its for mine, its in zip(self.rows, other.rows, strict=True))
         differences = self.differences + other.differences
         return Part(self.appointments + other.appointments, (first, second, third), differences)
@@ -116,7 +119,7 @@ class Part(NamedTuple):
 def _parts(
     generations: Generations, generation: Generation, snapshot: Snapshot, workers: Workers, sample: int | None
 ) -> Generator[Part, None, None]:
-    """Checks part by part: here, or shared among the workers where they can see this very snapshot."""
+    """Yields results in parts; worker processes do the work if they can read the same snapshot."""
     if sample is not None:
         yield from check_streams(snapshot, _sampled(snapshot, sample))
         return
@@ -130,7 +133,7 @@ def _parts(
 
 
 def check_partition(generations: Generations, generation: Generation, token: str, partition: Partition) -> Part:
-    """Checks one partition of history in the snapshot of the given token."""
+    """Checks one partition of history; a token from `Snapshot.share` lets another process read the same snapshot."""
     checked = Part(0, (0, 0, 0), [])
     with generations.snapshot(generation, token=token) as snapshot:
         for part in check_streams(snapshot, snapshot.streams(partition)):
@@ -155,7 +158,7 @@ def check_streams(snapshot: Snapshot, envelopes: Iterator[StoredEnvelope]) -> It
 
 
 def _sampled(snapshot: Snapshot, sample: int) -> Iterator[StoredEnvelope]:
-    """The streams of so many appointments, chosen by chance, or of all where there are not so many."""
+    """The streams of a number of randomly chosen appointments, or of all if there are fewer."""
     positions = _by_chance(min(snapshot.position, snapshot.head))
     chosen: set[AppointmentId] = set()
     while len(chosen) < sample:
@@ -169,7 +172,7 @@ def _sampled(snapshot: Snapshot, sample: int) -> Iterator[StoredEnvelope]:
 
 
 def _by_chance(upto: Position) -> Iterator[Position]:
-    """Every position up to this one, each once, in an order of chance."""
+    """All positions up to this one, in random order."""
     random = Random()  # noqa: S311 - not a secret
     drawn: set[int] = set()
     while len(drawn) < upto // 2:
@@ -183,7 +186,7 @@ def _by_chance(upto: Position) -> Iterator[Position]:
 
 
 def _portions(envelopes: Iterator[StoredEnvelope]) -> Iterator[list[StoredEnvelope]]:
-    """Whole streams, some hundred at a time."""
+    """The streams in lists of 500."""
     streams = (list(stream) for _, stream in groupby(envelopes, key=lambda stored: stored.appointment_id))
     while portion := list(islice(streams, _PORTION_APPOINTMENTS)):
         yield [stored for stream in portion for stored in stream]
