@@ -12,8 +12,9 @@ from time import perf_counter
 
 from projections import Appointments
 from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, rate, seconds_of, timed
-from tests.benchmarks.floors import store_plainly
-from tests.benchmarks.library import run_projection, save_each
+from tests.benchmarks.floors import notify_round_trips, store_plainly, write_prepared_rows
+from tests.benchmarks.library import save_and_wait
+from tests.benchmarks.rivals import Rivals, rivals_of
 
 VISIBLE_TIMES = 100
 
@@ -21,12 +22,13 @@ VISIBLE_TIMES = 100
 def feeding(benchmark: Benchmark) -> Iterator[Figure]:
     """The figures of what goes in."""
     content = lines(benchmark.events)
-    yield _append(benchmark, content)
-    yield _catch_up(benchmark, content)
+    rivals = rivals_of(benchmark)
+    yield _append(benchmark, content, rivals)
+    yield _catch_up(benchmark, content, rivals)
     yield from _visible(benchmark, content[:1000])
 
 
-def _append(benchmark: Benchmark, content: list[bytes]) -> Figure:
+def _append(benchmark: Benchmark, content: list[bytes], rivals: Rivals) -> Figure:
     ours: list[float] = []
     floor: list[float] = []
     for _ in range(benchmark.runs):
@@ -37,28 +39,23 @@ def _append(benchmark: Benchmark, content: list[bytes]) -> Figure:
             ours.append(seconds_of(partial(events.append, content)))
         with timed(floor):
             store_plainly(benchmark.backend, *benchmark.place(), content)
-    url, schema = benchmark.place()
-    library = save_each(benchmark.backend, url, schema, content[: benchmark.library_events])
     count = len(content)
-    return benchmark.figure("append", "envelopes/s", rate(count, ours), rate(count, floor), library)
+    return benchmark.figure("append", "envelopes/s", rate(count, ours), rate(count, floor), rivals.append())
 
 
-def _catch_up(benchmark: Benchmark, content: list[bytes]) -> Figure:
-    ours = []
+def _catch_up(benchmark: Benchmark, content: list[bytes], rivals: Rivals) -> Figure:
+    ours: list[float] = []
+    floor: list[float] = []
     for _ in range(benchmark.runs):
         url, schema = benchmark.place()
         with Appointments.open(url, schema=schema) as appointments:
-            events = appointments.events
             projector = appointments.projector
             projector.install()
-            events.append(content)
+            appointments.events.append(content)
             ours.append(seconds_of(projector.catch_up))
-    library = None
-    if benchmark.backend == "postgresql":  # the library's runner cannot follow SQLite
-        url, schema = benchmark.place()
-        save_each(benchmark.backend, url, schema, content[: benchmark.library_events])
-        library = run_projection(url, schema, benchmark.library_events)
-    return benchmark.figure("catch-up", "envelopes/s", rate(len(content), ours), None, library)
+        floor.append(write_prepared_rows(benchmark.place(), benchmark.place(), content))
+    count = len(content)
+    return benchmark.figure("catch-up", "envelopes/s", rate(count, ours), rate(count, floor), rivals.project())
 
 
 def _visible(benchmark: Benchmark, content: list[bytes]) -> Iterator[Figure]:
@@ -78,8 +75,15 @@ def _visible(benchmark: Benchmark, content: list[bytes]) -> Iterator[Figure]:
                 report = events.append([line])
                 schedules.talent("talent", at_least=report.position, limit=1)
                 seconds.append(perf_counter() - began)
-    yield benchmark.figure("append to visible, median", "ms", 1000 * median(seconds[1:]))
-    yield benchmark.figure("append to visible, 99th percentile", "ms", 1000 * percentile_99(seconds[1:]))
+    floor: list[float] = []
+    library: list[float] = []
+    if benchmark.backend == "postgresql":
+        floor = notify_round_trips(url, VISIBLE_TIMES)
+        library = save_and_wait(*benchmark.place(), content[:VISIBLE_TIMES])
+    for kind, of in (("median", median), ("99th percentile", percentile_99)):
+        values = [1000 * of(one[1:]) if one else None for one in (seconds, floor, library)]
+        rivals = {"library, in one process": values[2]} if values[2] is not None else {}
+        yield benchmark.figure(f"append to visible, {kind}", "ms", values[0] or 0.0, values[1], rivals)
 
 
 @contextmanager

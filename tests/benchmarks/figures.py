@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median, quantiles
 
@@ -18,22 +18,26 @@ _numbers = itertools.count(1)
 
 @dataclass(frozen=True)
 class Figure:
-    """One line of the table: medians of this product, of the floor and of the library's way, where there is one."""
+    """One line of the table: medians of this product and of the floor, and what rivals reach, where there are any.
+
+    `events` is how large the history was.
+    """
 
     what: str
     backend: str
     unit: str
     ours: float
     floor: float | None = None
-    library: float | None = None
+    rivals: Mapping[str, float] = field(default_factory=dict)
+    events: int | None = None
 
     def cells(self) -> list[str]:
-        of_floor, of_library = _ratio(self.ours, self.floor), _ratio(self.ours, self.library)
-        values = (_number(self.ours), _number(self.floor), of_floor, _number(self.library), of_library)
+        rivals = [f"{_ratio(self.ours, rate)} x {name} ({_number(rate)})" for name, rate in self.rivals.items()]
+        values = (_number(self.ours), _number(self.floor), _ratio(self.ours, self.floor), "\n".join(rivals))
         return [self.what, self.backend, self.unit, *values]
 
     def __str__(self) -> str:
-        return "  ".join(cell for cell in self.cells() if cell)
+        return "  ".join(cell for cell in self.cells() if cell).replace("\n", ", ")
 
 
 def _number(value: float | None) -> str:
@@ -52,23 +56,19 @@ class Benchmark:
     server_url: str
     folder: Path
     events: int
-    sizes: list[int]
+    sizes: tuple[int, ...]
     runs: int
+    eventsource_py: bool
 
     def place(self) -> tuple[str, str]:
         """The URL and the schema of an installation that is not there yet."""
         name = f"benchmark_{next(_numbers)}"
         return (self.server_url if self.backend == "postgresql" else f"{self.server_url}{name}.db"), name
 
-    @property
-    def library_events(self) -> int:
-        """A slice: the library's way takes many times as long."""
-        return min(2000, self.events)
-
     def figure(
-        self, what: str, unit: str, ours: float, floor: float | None = None, library: float | None = None
+        self, what: str, unit: str, ours: float, floor: float | None = None, rivals: Mapping[str, float] | None = None
     ) -> Figure:
-        return Figure(what, self.backend, unit, ours, floor, library)
+        return Figure(what, self.backend, unit, ours, floor, rivals or {})
 
 
 def lines(count: int) -> list[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -137,10 +138,7 @@ def environment(backend: str, url: str, schema: str) -> dict[str, str]:
 
 def save_each(backend: str, url: str, schema: str, lines: Sequence[bytes]) -> float:
     """Envelopes a second by `Application.save()`."""
-    if backend == "postgresql":
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(f"CREATE SCHEMA {schema}".encode())
-    application = Appointments(environment(backend, url, schema))
+    application = _application(backend, url, schema)
     events = events_of(lines)
 
     def save() -> None:
@@ -151,6 +149,47 @@ def save_each(backend: str, url: str, schema: str, lines: Sequence[bytes]) -> fl
         return len(events) / seconds_of(save)
     finally:
         application.close()
+
+
+def save_batches(backend: str, url: str, schema: str, lines: Sequence[bytes]) -> float:
+    """Envelopes a second by `Application.save()` of a hundred events at once; with 400 its pipeline stood still."""
+    application = _application(backend, url, schema)
+    events = events_of(lines)
+
+    def save() -> None:
+        for start in range(0, len(events), 100):
+            application.save(*events[start : start + 100])
+
+    try:
+        return len(events) / seconds_of(save)
+    finally:
+        application.close()
+
+
+def _application(backend: str, url: str, schema: str) -> Appointments:
+    if backend == "postgresql":
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"CREATE SCHEMA {schema}".encode())
+    return Appointments(environment(backend, url, schema))
+
+
+def save_and_wait(url: str, schema: str, lines: Sequence[bytes]) -> list[float]:
+    """Seconds from each `save()` until a runner in the same process has projected it."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute(f"CREATE SCHEMA {schema}".encode())
+    seconds = []
+    with ProjectionRunner(
+        application_class=Appointments,
+        projection_class=ScheduleProjection,
+        view_class=ScheduleView,
+        env=environment("postgresql", url, schema),
+    ) as runner:
+        for event in events_of(lines):
+            began = time.perf_counter()
+            [recording] = runner.app.save(event)
+            runner.wait(recording.notification.id, timeout=60)
+            seconds.append(time.perf_counter() - began)
+    return seconds
 
 
 def run_projection(url: str, schema: str, count: int) -> float:

@@ -11,8 +11,8 @@ import psycopg
 
 from projections import Appointments, RebuildReport
 from projections.cli.sample import sample_envelopes
-from tests.benchmarks.figures import Benchmark, Figure, lines, percentile_99, planted, seconds_of
-from tests.benchmarks.library import run_projection, save_each
+from tests.benchmarks.figures import Benchmark, Figure, percentile_99, planted, seconds_of
+from tests.benchmarks.rivals import rivals_of
 
 KEYS = {
     "appointment": "appointment_id",
@@ -30,9 +30,7 @@ def rebuilding(benchmark: Benchmark) -> Iterator[Figure]:
     if benchmark.backend == "sqlite":
         yield from _beside_appends(benchmark, url, schema)
         return
-    library_url, library_schema = benchmark.place()
-    save_each(benchmark.backend, library_url, library_schema, lines(benchmark.library_events))
-    library = run_projection(library_url, library_schema, benchmark.library_events)
+    rivals = rivals_of(benchmark).project()
     reports, floors = [], []
     for _ in range(benchmark.runs):
         with Appointments.open(url, schema=schema) as appointments:
@@ -41,9 +39,9 @@ def rebuilding(benchmark: Benchmark) -> Iterator[Figure]:
     yield from _by_phase(benchmark, reports)
     count = benchmark.events
     floor = median(count / one for one in floors)
-    yield benchmark.figure("rebuild", "envelopes/s", median(one.events_per_second for one in reports), floor, library)
+    yield benchmark.figure("rebuild", "envelopes/s", median(one.events_per_second for one in reports), floor, rivals)
     unverified = [count / (one.total_seconds - one.seconds["verify"]) for one in reports]
-    yield benchmark.figure("rebuild, its verification left out", "envelopes/s", median(unverified), floor, library)
+    yield benchmark.figure("rebuild, its verification left out", "envelopes/s", median(unverified), floor, rivals)
 
 
 def _by_phase(benchmark: Benchmark, reports: list[RebuildReport]) -> Iterator[Figure]:
