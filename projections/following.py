@@ -116,8 +116,12 @@ class FollowerLog:
 
     def stopped(self, reason: str) -> None:
         """Tells why it ends."""
-        position = None if self._stamp is None else self._stamp.position
-        tell(LogEvent.STOPPED, position=position, reason=reason)
+        tell(LogEvent.STOPPED, position=self.position, reason=reason)
+
+    @property
+    def position(self) -> Position | None:
+        """The position of the read models when they were last seen; None when they never were."""
+        return None if self._stamp is None else self._stamp.position
 
 
 class EitherEvent(Event):

@@ -121,10 +121,11 @@ class Projector:
         *,
         progress: Callable[[Position, Position], None] | None = None,
         patience: float | None = PATIENCE_SECONDS,
-    ) -> None:
+    ) -> Position | None:
         """Catches up, then waits for appends of any process and projects each as it comes.
 
-        Returns when another thread sets `stop` or closes the `Appointments`; the batch under way is completed.
+        Returns when another thread sets `stop` or closes the `Appointments`; the batch under way is completed. That
+        is the position reached, or None when the database was away, or not rebuilt, all the time.
         Without either it runs until an exception, Ctrl-C for one, ends it. A database that cannot be reached, or has
         to be rebuilt first for this version of the fold, is tried again after growing pauses, for `patience` seconds.
 
@@ -142,16 +143,17 @@ class Projector:
             raise StorageError(f"{self._place} was closed here; open it again", place=self._place)
         asked = optional(stop_event, "stop", stop)
         ending = self._closing if asked is None else EitherEvent(asked, self._closing)
+        log = FollowerLog(self._place, patience=optional(seconds, "patience", patience), sign=self._store.sign)
         try:
-            self._follow_until(ending, progress, optional(seconds, "patience", patience))
+            self._follow_until(ending, progress, log)
         except StorageError:
             if not self._closing.is_set():
                 raise
+        return log.position
 
     def _follow_until(
-        self, ending: Event, progress: Callable[[Position, Position], None] | None, patience: float | None
+        self, ending: Event, progress: Callable[[Position, Position], None] | None, log: FollowerLog
     ) -> None:
-        log = FollowerLog(self._place, patience=patience, sign=self._store.sign)
         reason = "asked to"
         try:
             while not ending.is_set():

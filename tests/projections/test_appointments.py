@@ -16,7 +16,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from domain import ReadModelBehind, StorageError, StorageUnavailable, UsageError
+from domain import Position, ReadModelBehind, StorageError, StorageUnavailable, UsageError
 from projections import Appointments, Difference, Verification
 from tests.conftest import Place
 from tests.support.builders import as_json, envelope
@@ -32,7 +32,7 @@ def append(appointments: Appointments, *event_ids: int) -> None:
 
 
 @contextmanager
-def following(appointments: Appointments, *stop: threading.Event) -> Iterator[Future[None]]:
+def following(appointments: Appointments, *stop: threading.Event) -> Iterator[Future[Position | None]]:
     """A follower in a thread of its own, which ends with the block."""
     appointments.install()
     with ThreadPoolExecutor(1) as executor:
@@ -134,7 +134,7 @@ def test_a_follower_without_an_argument_ends_when_its_object_is_closed(place: Pl
         append(another, 1, 2)
         assert len(another.schedules.talent("talent-1", at_least=2, timeout=SECONDS_MAX)) == 2
         appointments.close()
-        assert follower.result(SECONDS_MAX) is None
+        assert (follower.result(SECONDS_MAX) or 0) <= 2
 
 
 @pytest.mark.parametrize("ends", ["stop", "close"])
@@ -147,7 +147,7 @@ def test_a_follower_with_a_stop_ends_with_whichever_comes_first(place: Place, en
             stop.set()
         else:
             appointments.close()
-        assert follower.result(SECONDS_MAX) is None
+        assert (follower.result(SECONDS_MAX) or 0) <= 1
 
 
 USES: dict[str, Callable[[Appointments], Any]] = {

@@ -346,3 +346,14 @@ def test_readers_and_followers_of_two_versions_work_side_by_side_before_during_a
         assert (ended(old_reader), ended(newer_reader)) == (head, head)
         check_ended_well(old_follower)
         check_ended_well(newer_follower)
+
+
+def test_a_follower_that_waits_for_a_rebuild_ends_well_when_it_is_asked_to(durable_place: Place) -> None:
+    project(durable_place, envelope(1))
+    with python(NEWER_FOLLOWER, "project", "--follow", "--json", *durable_place.arguments) as follower:
+        assert follower.stderr is not None
+        while " WARNING waiting " not in (line := follower.stderr.readline()):
+            assert line
+        follower.send_signal(signal.SIGTERM)
+        out, complaints = follower.communicate(timeout=SECONDS_MAX)
+    assert (follower.returncode, json.loads(out)) == (0, {"position": None}), complaints

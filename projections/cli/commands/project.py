@@ -36,13 +36,13 @@ def project(
         projector = appointments.projector
         if follow:
             with logging_to_standard_error(log_format, level=logging.getLevelNamesMapping()[log_level.upper()]):
-                position = _follow(projector, patience, is_text=log_format is LogFormat.TEXT)
+                position: Position | None = _follow(projector, patience, is_text=log_format is LogFormat.TEXT)
         else:
             position = _catch_up(projector)
     if as_json:
         print_json({"position": position})
     else:
-        print(f"projected up to position {position:,}")  # noqa: T201
+        print("nothing was projected" if position is None else f"projected up to position {position:,}")  # noqa: T201
 
 
 def catch_up_after(done: str, appointments: Appointments, *, upto: Position | None = None) -> None:
@@ -63,8 +63,8 @@ def _catch_up(projector: Projector, upto: Position | None = None) -> Position:
         return projector.catch_up(upto=upto, progress=show)
 
 
-def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> Position:
-    """Follows until a signal ends it between two batches; returns the position reached.
+def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> Position | None:
+    """Follows until a signal ends it between two batches; returns the position reached, None for none.
 
     Raises:
         PartlyDone: the database was away, or not rebuilt, for longer than the patience; or a right was taken away.
@@ -74,7 +74,6 @@ def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> P
         if is_text:
             complain("following; end with Ctrl-C")
         try:
-            projector.follow(stop, patience=patience)
+            return projector.follow(stop, patience=patience)
         except (StorageUnavailable, NotRebuilt, NotAllowed) as error:
             raise PartlyDone(f"the follower ends: {error}", error) from error
-    return projector.catch_up(upto=Position(0))
