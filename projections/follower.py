@@ -7,12 +7,11 @@ from threading import Event, Thread
 from typing import Final, Self
 
 from domain.errors import AppointmentsError
+from projections.logs import LogEvent, reason_of, tell
 from projections.projector import Projector
 
 RETRY_SECONDS: Final = 5.0
 """After how long a follower that could not go on tries again."""
-
-_logger: Final = logging.getLogger("appointments")
 
 
 class Follower:
@@ -38,7 +37,7 @@ class Follower:
                 self._projector.follow(self._stop, progress=self._went_on)
             except AppointmentsError as error:
                 self.trouble = str(error)
-                _logger.error("the follower stopped, and tries again in %g s: %s", RETRY_SECONDS, error)  # noqa: TRY400
+                tell(LogEvent.RETRYING, level=logging.ERROR, reason=reason_of(error), pause_seconds=RETRY_SECONDS)
                 self._stop.wait(RETRY_SECONDS)
 
     def _went_on(self, *_: int) -> None:

@@ -91,6 +91,12 @@ KnownAt = Annotated[
 ]
 AsOf = Annotated[str | None, typer.Option("--as-of", metavar="TIME", help="Use only envelopes published up to TIME.")]
 LogFormatOption = Annotated[LogFormat, typer.Option("--log-format", help="How standard error tells what is done.")]
+QuietLogFormat = Annotated[
+    LogFormat | None,
+    typer.Option(
+        "--log-format", help="Tell on standard error what is done. [only warnings, and after a minute how far it is]"
+    ),
+]
 LogLevel = Annotated[
     str,
     typer.Option(

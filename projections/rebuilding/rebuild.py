@@ -8,7 +8,6 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Executor
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Final
 
 from domain.arguments import flag, optional, positive_number
 from domain.errors import PoisonEvent, RebuildFailed, Superseded
@@ -17,6 +16,7 @@ from domain.identifiers import Generation, Position
 from domain.storage import Database, recorder_of
 from domain.storage.base import StoredEnvelope
 from domain.storage.location import Location
+from projections.logs import LogEvent, tell
 from projections.projector import Projector, fold_streams
 from projections.rebuilding.differences import Difference
 from projections.rebuilding.loaded import changed_partitions, check_projected, loaded_differences
@@ -29,8 +29,6 @@ from projections.stores import generations_of, store_of
 from projections.stores.catalogue import GenerationInfo, GenerationState
 from projections.stores.generations import Folded, Generations, Loaded, Partition, partitions_up_to
 from projections.stores.tally import TextsRead
-
-_logger: Final = logging.getLogger("appointments")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +90,12 @@ def rebuild(
             try:
                 return run.complete(*(unfinished or began))
             except Superseded as error:
-                _logger.warning("%s; beginning anew", error)
+                tell(LogEvent.BEGUN_ANEW, level=logging.WARNING, reason=str(error))
             except DifferencesFound as error:
                 if unfinished is None:
                     raise
-                _logger.warning(
-                    "what an interrupted rebuild had loaded differs from history, which was changed since; "
-                    "beginning anew (%s)",
-                    error.differences[0],
-                )
+                reason = "what an interrupted rebuild had loaded differs from history, which was changed since"
+                tell(LogEvent.BEGUN_ANEW, level=logging.WARNING, reason=reason, differences=len(error.differences))
             unfinished = None
 
 

@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import time
+import traceback
 from http import HTTPStatus
 from typing import Final
 
@@ -14,9 +15,10 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from projections.logs import LogEvent, tell
 from projections.web.configuration import Access
 from projections.web.errors import told
-from projections.web.problems import defect, problem
+from projections.web.problems import problem
 
 REQUESTS_MAX: Final = 200
 """How many requests are under way at once before further ones are asked to come back later."""
@@ -47,8 +49,6 @@ _HEADERS: Final = {
 }
 
 _HOST: Final = re.compile(r"(?:\[(?P<address>[0-9A-Fa-f:.]+)\]|(?P<name>[^\[\]:@/\s]+?)\.?)(?::[0-9]{1,5})?")
-
-_logger: Final = logging.getLogger("appointments.web")
 
 
 class Guard:
@@ -144,12 +144,14 @@ class _Answer:
 
 def _log(scope: Scope, status: int, seconds: float) -> None:
     """Names the route and never the path: paths hold the ids of persons."""
-    _logger.info("%s %s %d %.1f ms", scope["method"], _route_of(scope), status, seconds * 1000)
+    tell(LogEvent.REQUEST, method=scope["method"], route=_route_of(scope), status=status, seconds=seconds)
 
 
 def _log_defect(scope: Scope, error: Exception) -> None:
-    shown = error if "APPOINTMENTS_TRACEBACK" in os.environ else None
-    _logger.error("%s %s: %s", scope["method"], _route_of(scope), defect(error), exc_info=shown)
+    if "APPOINTMENTS_TRACEBACK" in os.environ:
+        traceback.print_exception(error)
+    kind = type(error).__name__
+    tell(LogEvent.DEFECT, level=logging.ERROR, method=scope["method"], route=_route_of(scope), kind=kind)
 
 
 def _route_of(scope: Scope) -> str:

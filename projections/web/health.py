@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Final
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
@@ -12,10 +11,9 @@ from fastapi.responses import JSONResponse, Response
 from domain.errors import StorageError
 from projections.appointments import Appointments
 from projections.follower import Follower
+from projections.logs import LogEvent, reason_of, tell
 from projections.metrics import CONTENT_TYPE, metrics_text
 from projections.web.problems import problem
-
-_logger: Final = logging.getLogger("appointments.web")
 
 
 def add_health(app: FastAPI, appointments: Appointments, follower: Follower | None) -> None:
@@ -32,7 +30,7 @@ def add_health(app: FastAPI, appointments: Appointments, follower: Follower | No
         try:
             stamp = appointments.schedules.stamp(timeout=5)
         except StorageError as error:
-            _logger.warning("not ready: %s", error)
+            tell(LogEvent.NOT_READY, level=logging.WARNING, reason=reason_of(error))
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the database cannot be used now; the log says why")
         if follower is not None and follower.trouble is not None:
             return problem(HTTPStatus.SERVICE_UNAVAILABLE, "the follower does not go on; the log says why")

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import threading
+import time
 from asyncio import TimerHandle, Transport
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from typing_extensions import override
 from uvicorn.protocols.http.h11_impl import H11Protocol, RequestResponseCycle
 
 from domain.errors import UsageError
+from projections.logs import LogEvent, tell
 from projections.web.problems import problem
 
 HEADER_BYTES_MAX: Final = 32 * 1024
@@ -36,6 +38,9 @@ STALL_SECONDS_MAX: Final = 30.0
 
 CONNECTIONS_MAX: Final = 2_000
 """How many connections may be open at once."""
+
+ALIVE_SECONDS: Final = 60.0
+"""How often it tells that it lives."""
 
 SHUTDOWN_SECONDS: Final = 10.0
 """Within how many seconds after a signal the process is gone; what is under way may finish in the first nine."""
@@ -78,6 +83,7 @@ class Server(uvicorn.Server):
     def __init__(self, app: ASGIApp, *, closing: asyncio.Event, ready: Callable[[], None]) -> None:
         self._closing = closing
         self._ready = ready
+        self._told_at = time.monotonic()
         super().__init__(
             uvicorn.Config(
                 cast("Any", app),
@@ -108,6 +114,16 @@ class Server(uvicorn.Server):
         """Begins to listen, and says so."""
         await super().startup(sockets)
         self._ready()
+
+    @override
+    async def on_tick(self, counter: int) -> bool:
+        """Tells once a minute that it lives, and how many requests it answered so far."""
+        now = time.monotonic()
+        if now - self._told_at >= ALIVE_SECONDS:
+            state = self.server_state
+            tell(LogEvent.ALIVE, requests=state.total_requests, connections=len(state.connections))
+            self._told_at = now
+        return await super().on_tick(counter)
 
     @override
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:

@@ -32,6 +32,8 @@ def test_an_operator_installs_projects_rebuilds_rolls_back_and_verifies(durable_
     found = document("status")
     assert found.pop("oldest_unprojected_seconds") >= 0
     assert (found.pop("followers"), found.pop("blocked_at")) == ([], None)
+    for name in ("rebuild", "last_verification", "projected_at", "replica_position"):
+        assert found.pop(name) is None
     assert found == {
         "events": 7, "position": 0, "lag": 7, "generation": 1, "appointments": 0, "quarantined": 0,
         "unfinished_rebuild": None, "unscrubbed": 0,

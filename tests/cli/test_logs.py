@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from threading import Event
 from typing import Any
 
+import httpx
 import pytest
 from typing_extensions import override
 
-from domain.errors import NotAllowed, StorageUnavailable
+from domain.errors import NotAllowed, PoisonEvent, StorageUnavailable
 from domain.identifiers import Generation, Position
 from projections import Appointments
 from projections.cli.app import run
+from projections.cli.telling import progress_told
 from projections.following import FollowerLog
-from projections.logs import LogEvent
+from projections.logs import LogEvent, reason_of
 from projections.projector import Projector
 from projections.stores.base import Stamp
+from projections.web.app import Service
 from tests import ROOT
 from tests.conftest import Ask, Place
 from tests.support.builders import as_json, envelope
+from tests.support.generations import wait_until
+from tests.support.serving import serve_process, served
 
 
 class Pauses(Event):
@@ -141,3 +148,71 @@ def test_options_of_a_follower_are_refused_where_they_mean_nothing(ask: Ask) -> 
     for arguments in (["--patience", "5"], ["--follow", "--log-format", "xml"], ["--follow", "--log-level", "loud"]):
         status, out, complaint = ask("project", *arguments)
         assert (status, out, complaint.count("\n")) == (2, "", 1)
+
+
+def logged(complaints: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in complaints.splitlines()]
+
+
+def test_an_ingestion_and_a_rebuild_tell_what_they_do_when_they_are_asked_to(ask: Ask, tmp_path: Path) -> None:
+    path = tmp_path / "envelopes.jsonl"
+    path.write_bytes(as_json(envelope(1, title="Secret", talentId="talent-9")) + b"\n")
+    json_log = ("--log-format", "json")
+    status, _, complaints = ask("ingest", str(path), *json_log)
+    told = logged(complaints)
+    assert (status, [one["event"] for one in told]) == (0, ["phase", "appended", "phase"])
+    assert (told[1]["read"], told[1]["appended"], told[1]["position"]) == (1, 1, 1)
+    status, _, complaints = ask("rebuild", *json_log, "--processes", "1")
+    told += logged(complaints)
+    assert (status, told[-1]["event"], told[-1]["generation"]) == (0, "switched", 2)
+    assert [one["phase"] for one in logged(complaints)[:-1]][:2] == ["read and fold", "load"]
+    status, _, complaints = ask("verify", *json_log, "--log-level", "debug")
+    told += logged(complaints)
+    assert (status, told[-1]["event"]) == (0, "progress")
+    assert all(one["time"].endswith("Z") and one["level"] in ("info", "debug") for one in told)
+    assert "Secret" not in str(told)
+    assert "talent-9" not in str(told)
+
+
+def test_without_a_format_what_ends_soon_says_nothing(durable_place: Place, ask: Ask) -> None:
+    durable_place.projector()
+    for command in (["ingest", os.devnull], ["project"], ["rebuild"], ["verify"]):
+        assert ask(*command)[::2] == (0, ""), command
+
+
+def test_what_takes_longer_says_once_a_minute_how_far_it_is(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.cli.telling.ALIVE_SECONDS", 0.01)
+    with progress_told(None, "info") as show:
+        show("load", 5, 10)
+        wait_until(lambda: "INFO alive phase=load done=5 total=10 unit=envelopes" in capfd.readouterr().err)
+
+
+def test_the_service_logs_requests_by_route_and_its_end_through_the_one_logger(durable_place: Place) -> None:
+    durable_place.appointments().install()
+    with serve_process(*durable_place.arguments, "--log-format", "json") as server:
+        httpx.get(f"{server.url}/api/talents/talent-9")
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+    told = [json.loads(line) for line in server.said if line.startswith("{")]
+    assert [one["event"] for one in told] == ["listening", "request", "stopped"]
+    assert told[1]["route"] == "/api/talents/{id}"
+    assert "talent-9" not in "".join(server.said)
+
+
+def test_the_service_tells_once_a_minute_that_it_lives(
+    memory_place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "appointments")
+    monkeypatch.setattr("projections.web.server.ALIVE_SECONDS", 0.0)
+    with served(Service(appointments=memory_place.appointments())):
+        wait_until(lambda: "alive" in events_of(caplog))
+    [first, *_] = [getattr(one, "fields", {}) for one in caplog.records if one.getMessage() == "alive"]
+    assert first == {"requests": 0, "connections": 0}
+
+
+def test_what_a_poison_event_says_of_ids_is_not_logged() -> None:
+    assert reason_of(PoisonEvent(7, "secret-appointment", 8, "secret")) == "the event at position 7 cannot be folded"
+    assert reason_of(StorageUnavailable("the server is down")) == "the server is down"
+    assert reason_of(ValueError("secret")) == "ValueError"

@@ -135,8 +135,9 @@ def test_an_interrupted_rebuild_begins_anew_and_says_so_when_history_was_changed
     assert rebuilt(place).generation == 3
     assert place.schedules().appointment("0").title == "mended"
     assert place.appointments().verify().differences == []
-    [said] = caplog.messages
-    assert "differs from history, which was changed since; beginning anew" in said
+    [said] = caplog.records
+    assert said.getMessage() == "begun_anew"
+    assert "differs from history, which was changed since" in getattr(said, "fields", {})["reason"]
 
 
 @pytest.mark.usefixtures("small_partitions")

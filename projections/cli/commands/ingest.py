@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack
+from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -14,8 +17,10 @@ from domain.input.items import ITEM_BYTES_MAX
 from projections.appointments import Appointments
 from projections.cli.commands.project import catch_up_after
 from projections.cli.exits import EXIT_FOUND, PartlyDone
-from projections.cli.options import Db, Json, Schema
-from projections.cli.terminal import complain, print_json, progress_bars
+from projections.cli.options import Db, Json, LogLevel, QuietLogFormat, Schema
+from projections.cli.telling import Show, progress_told
+from projections.cli.terminal import complain, print_json
+from projections.logs import LogEvent, tell
 
 
 def ingest(
@@ -32,44 +37,48 @@ def ingest(
     item_bytes_max: Annotated[
         int, typer.Option("--item-bytes-max", min=1024, help="Larger items are quarantined as too_large.")
     ] = ITEM_BYTES_MAX,
+    log_format: QuietLogFormat = None,
+    log_level: LogLevel = "info",
 ) -> None:
     """Reads envelopes from files, appends them, and catches the read models up."""
     with ExitStack() as stack:
         inputs = [stack.enter_context(open_input(path)) for path in files or ["-"]]
         appointments = stack.enter_context(Appointments.open(db, schema=schema))
-        report = _append(appointments.events, inputs, item_bytes_max)
+        telling = partial(progress_told, log_format, log_level)
+        with telling() as show:
+            report = _append(appointments.events, inputs, item_bytes_max, show)
         try:
             if not no_project:
-                catch_up_after("everything was appended", appointments, upto=report.position)
+                catch_up_after("everything was appended", appointments, upto=report.position, telling=telling)
         finally:
             print_report(report, as_json)
     if strict and report.quarantined:
         raise typer.Exit(EXIT_FOUND)
 
 
-def _append(store: EventStore, inputs: list[Input], item_bytes_max: int) -> AppendReport:
+def _append(store: EventStore, inputs: list[Input], item_bytes_max: int, show: Show) -> AppendReport:
     committed = AppendReport()
+    began = time.monotonic()
     sizes = [one.size for one in inputs]
     total = None if None in sizes else sum(size or 0 for size in sizes)
-    with progress_bars() as bars:
 
-        def show(report: AppendReport) -> None:
-            nonlocal committed
-            committed = report
-            if bars is None:
-                return
-            if total is None:
-                bars.show("append", report.read, None)
-            else:
-                bars.show("append", sum(one.bytes_read for one in inputs), total, unit="bytes")
+    def note(report: AppendReport) -> None:
+        nonlocal committed
+        committed = report
+        if total is None:
+            show("append", report.read, None)
+        else:
+            show("append", sum(one.bytes_read for one in inputs), total, unit="bytes")
 
-        show(committed)
-        try:
-            return store.append_files(inputs, item_bytes_max=item_bytes_max, progress=show)
-        except StorageError as error:
-            if committed.read:
-                raise PartlyDone("; ".join([str(error), *error.__notes__]), error) from error
-            raise
+    note(committed)
+    try:
+        report = store.append_files(inputs, item_bytes_max=item_bytes_max, progress=note)
+    except StorageError as error:
+        if committed.read:
+            raise PartlyDone("; ".join([str(error), *error.__notes__]), error) from error
+        raise
+    tell(LogEvent.APPENDED, **asdict(report), seconds=time.monotonic() - began)
+    return report
 
 
 def print_report(report: AppendReport, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from functools import partial
 from threading import Event
 from typing import Annotated
@@ -14,8 +13,9 @@ from domain.identifiers import Position
 from projections.appointments import Appointments
 from projections.cli.exits import PartlyDone
 from projections.cli.interruption import told
-from projections.cli.options import Db, Json, LogFormatOption, LogLevel, Patience, Schema
-from projections.cli.terminal import complain, print_json, progress_bars
+from projections.cli.options import Db, Json, LogLevel, Patience, QuietLogFormat, Schema
+from projections.cli.telling import Telling, level_of, progress_told, quietly
+from projections.cli.terminal import complain, print_json
 from projections.logs import LogFormat, logging_to_standard_error
 from projections.projector import Projector
 
@@ -26,7 +26,7 @@ def project(
     as_json: Json = False,
     follow: Annotated[bool, typer.Option("--follow", help="Keep running, and project what is appended.")] = False,
     patience: Patience = None,
-    log_format: LogFormatOption = LogFormat.TEXT,
+    log_format: QuietLogFormat = None,
     log_level: LogLevel = "info",
 ) -> None:
     """Catches the read models up with the event store; with --follow, keeps following it."""
@@ -35,32 +35,34 @@ def project(
     with Appointments.open(db, schema=schema) as appointments:
         projector = appointments.projector
         if follow:
-            with logging_to_standard_error(log_format, level=logging.getLevelNamesMapping()[log_level.upper()]):
+            log_format = log_format or LogFormat.TEXT
+            with logging_to_standard_error(log_format, level=level_of(log_level)):
                 position: Position | None = _follow(projector, patience, is_text=log_format is LogFormat.TEXT)
         else:
-            position = _catch_up(projector)
+            position = _catch_up(projector, partial(progress_told, log_format, log_level))
     if as_json:
         print_json({"position": position})
     else:
         print("nothing was projected" if position is None else f"projected up to position {position:,}")  # noqa: T201
 
 
-def catch_up_after(done: str, appointments: Appointments, *, upto: Position | None = None) -> None:
+def catch_up_after(
+    done: str, appointments: Appointments, *, upto: Position | None = None, telling: Telling = quietly
+) -> None:
     """Catches the read models up after other work.
 
     Raises:
         PartlyDone: it failed; the message begins with what was `done` before.
     """
     try:
-        _catch_up(appointments.projector, upto)
+        _catch_up(appointments.projector, telling, upto)
     except StorageError as error:
         raise PartlyDone(f"{done}, but the read models were not caught up: {error}", error) from error
 
 
-def _catch_up(projector: Projector, upto: Position | None = None) -> Position:
-    with progress_bars() as bars:
-        show = None if bars is None else partial(bars.show, "project")
-        return projector.catch_up(upto=upto, progress=show)
+def _catch_up(projector: Projector, telling: Telling, upto: Position | None = None) -> Position:
+    with telling() as show:
+        return projector.catch_up(upto=upto, progress=partial(show, "project"))
 
 
 def _follow(projector: Projector, patience: float | None, *, is_text: bool) -> Position | None:

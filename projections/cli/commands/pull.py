@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack
 from threading import Event
 from typing import Annotated
@@ -19,6 +18,7 @@ from projections.cli.commands.project import catch_up_after
 from projections.cli.exits import EXIT_FOUND, PartlyDone
 from projections.cli.interruption import told
 from projections.cli.options import Db, Json, LogFormatOption, LogLevel, Patience, Schema
+from projections.cli.telling import level_of
 from projections.cli.terminal import complain, print_json
 from projections.follower import Follower
 from projections.logs import LogFormat, logging_to_standard_error
@@ -80,7 +80,7 @@ def pull(
         if not follow:
             _pull_once(appointments, outbox, as_json=as_json, restart=restart, projects=not no_project, strict=strict)
             return
-        with logging_to_standard_error(log_format, level=logging.getLevelNamesMapping()[log_level.upper()]):
+        with logging_to_standard_error(log_format, level=level_of(log_level)):
             if log_format is LogFormat.TEXT:
                 complain("following; end with Ctrl-C")
             with ExitStack() as stack:

@@ -20,6 +20,7 @@ from projections.cli.commands.project import catch_up_after
 from projections.cli.exits import EXIT_FOUND, PartlyDone
 from projections.cli.explanation import explain, place_of
 from projections.cli.options import Db, Json, Schema, Zone, time_option
+from projections.cli.telling import quietly
 from projections.cli.terminal import (
     complain,
     confirmed,
@@ -27,7 +28,6 @@ from projections.cli.terminal import (
     plain_table,
     print_bytes,
     print_json,
-    progress_bars,
     show,
     text,
 )
@@ -178,13 +178,12 @@ def quarantine_retry(
 def _retried(retry: Callable[..., RetryReport], total: int, as_json: bool) -> RetryReport:
     """Retries the items; when an error stops it, prints what had been committed until then."""
     committed = RetryReport()
-    with progress_bars() as bars:
+    with quietly() as show:
 
         def note(report: RetryReport) -> None:
             nonlocal committed
             committed = report
-            if bars is not None:
-                bars.show("retry", report.accepted + report.kept, total, unit="items")
+            show("retry", report.accepted + report.kept, total, unit="items")
 
         try:
             return retry(progress=note)

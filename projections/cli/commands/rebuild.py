@@ -10,10 +10,11 @@ from domain.errors import UsageError
 from domain.identifiers import Generation
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
-from projections.cli.options import Dask, Db, Json, Schema
-from projections.cli.terminal import Bars, complain, print_json, progress_bars
+from projections.cli.options import Dask, Db, Json, LogLevel, QuietLogFormat, Schema
+from projections.cli.telling import Show, progress_told
+from projections.cli.terminal import complain, print_json
+from projections.logs import LogEvent, tell
 from projections.rebuilding.dask import executor_at
-from projections.rebuilding.progress import Progress
 from projections.rebuilding.rebuild import DifferencesFound, RebuildReport
 
 
@@ -32,6 +33,8 @@ def rebuild(
     drop_old: Annotated[
         bool, typer.Option("--drop-old", help="Only drop old generations that an earlier rebuild had to keep.")
     ] = False,
+    log_format: QuietLogFormat = None,
+    log_level: LogLevel = "info",
 ) -> None:
     """Makes the next generation from history, verifies it, and switches readers to it at once."""
     if drop_old:
@@ -39,28 +42,37 @@ def rebuild(
             raise UsageError("--drop-old makes no generation, so it excludes --restart, --processes and --dask")
         _drop_old(db, schema, as_json=as_json)
     else:
-        _rebuild(db, schema, as_json=as_json, restart=restart, processes=processes, dask=dask)
+        with progress_told(log_format, log_level) as show:
+            report = _rebuild(db, schema, show, restart=restart, processes=processes, dask=dask)
+        _print_report(report, as_json=as_json)
 
 
 def _rebuild(
-    db: str | None, schema: str | None, *, as_json: bool, restart: bool, processes: int | None, dask: str | None
-) -> None:
+    db: str | None, schema: str | None, show: Show, *, restart: bool, processes: int | None, dask: str | None
+) -> RebuildReport:
     try:
         with (
             Appointments.open(db, schema=schema) as appointments,
             executor_at(dask) as executor,
-            progress_bars() as bars,
         ):
             report = appointments.rebuild(
                 restart=restart,
                 processes=processes,
                 executor=executor,
-                progress=None if bars is None else lambda progress: _show(bars, progress),
+                progress=lambda progress: show(
+                    progress.phase, progress.done, progress.total, workers=progress.workers
+                ),
             )
+            tell(LogEvent.SWITCHED, generation=report.generation, position=report.position, events=report.events,
+                 seconds=report.total_seconds)  # fmt: skip
     except DifferencesFound as error:
         for difference in error.differences:
             complain(str(difference))
         raise
+    return report
+
+
+def _print_report(report: RebuildReport, *, as_json: bool) -> None:
     if as_json:
         print_json(report_json(report))
     else:
@@ -104,10 +116,6 @@ def _complain_of_kept(kept: tuple[Generation, ...]) -> None:
             f"generation {number} is in use by another connection, perhaps a backup, and was not dropped; "
             "the next rebuild drops it, or: appointments rebuild --drop-old"
         )
-
-
-def _show(bars: Bars, progress: Progress) -> None:
-    bars.show(progress.phase, progress.done, progress.total, workers=progress.workers)
 
 
 def rollback(db: Db = None, schema: Schema = None, as_json: Json = False) -> None:

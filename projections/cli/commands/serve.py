@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,8 +13,10 @@ from domain.storage.location import Location, locate
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_LATER
 from projections.cli.interruption import told
-from projections.cli.options import Db, Json, Schema
+from projections.cli.options import Db, Json, LogFormatOption, LogLevel, Schema
+from projections.cli.telling import level_of
 from projections.cli.terminal import complain, print_json
+from projections.logs import LogEvent, LogFormat, logging_to_standard_error, reason_of, tell
 
 if TYPE_CHECKING:
     from socket import socket
@@ -66,6 +67,8 @@ def serve(
     webhook_secret_file: WebhookSecretFile = None,
     allow_host: AllowHost = None,
     behind_proxy: BehindProxy = False,
+    log_format: LogFormatOption = LogFormat.TEXT,
+    log_level: LogLevel = "info",
 ) -> None:
     """Serves schedules as JSON and as pages over HTTP, and accepts envelopes."""
     try:
@@ -79,6 +82,9 @@ def serve(
         raise UsageError("--intake-db has no meaning without --intake")
     location = locate(db, schema=schema)
     with ExitStack() as stack:
+        stack.enter_context(
+            logging_to_standard_error(log_format, level=level_of(log_level), others=["uvicorn.error"])
+        )
         appointments = stack.enter_context(Appointments(location))
         access = _access(host, allow_host or [], token_file, webhook_secret_file, location if intake else None)
         taking = appointments if intake else None
@@ -95,7 +101,7 @@ def _check_usable(appointments: Appointments, *, creates: bool) -> None:
     try:
         appointments.schedules.stamp(timeout=_START_SECONDS)
     except StorageUnavailable as error:
-        complain(f"not ready yet: {error}")
+        tell(LogEvent.NOT_READY, level=logging.WARNING, reason=reason_of(error))
     except NotInstalled:
         if not creates:
             raise
@@ -117,6 +123,7 @@ def _run(service: Service, listening: socket, as_json: bool) -> None:
 
     def ready() -> None:
         complain(f"listening on {address_of(listening)}")
+        tell(LogEvent.LISTENING, address=address_of(listening))
         if as_json:
             print_json({"address": address_of(listening)})
 
@@ -126,9 +133,9 @@ def _run(service: Service, listening: socket, as_json: bool) -> None:
         end_in_time(EXIT_LATER)
         server.stop()
 
-    _log_to_standard_error()
     with told(stop):
         server.run_on(listening)
+    tell(LogEvent.STOPPED, reason="asked to", requests=server.server_state.total_requests)
 
 
 def _access(
@@ -158,9 +165,3 @@ def _access(
         webhook_secrets=() if webhook_secret_file is None else read_webhook_secrets(webhook_secret_file),
         hosts=LOOPBACK_NAMES | {host.lower(), *(name.lower() for name in names)},
     )
-
-
-def _log_to_standard_error() -> None:
-    """Logs one line a request, and the warnings of the server and the follower."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)

@@ -8,8 +8,10 @@ import typer
 
 from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
-from projections.cli.options import Dask, Db, Json, Schema
-from projections.cli.terminal import console, plain_table, print_json, progress_bars, show, text
+from projections.cli.options import Dask, Db, Json, LogLevel, QuietLogFormat, Schema
+from projections.cli.telling import progress_told
+from projections.cli.terminal import console, plain_table, print_json, text
+from projections.cli.terminal import show as show_table
 from projections.rebuilding.dask import executor_at
 from projections.rebuilding.differences import Difference
 
@@ -22,15 +24,20 @@ def verify(
         int | None, typer.Option("--sample", min=1, metavar="N", help="Check only N appointments, chosen at random.")
     ] = None,
     dask: Dask = None,
+    log_format: QuietLogFormat = None,
+    log_level: LogLevel = "info",
 ) -> None:
     """Compares the serving read models with a fold of history; exit 1 when they differ."""
     with (
         Appointments.open(db, schema=schema) as appointments,
         executor_at(dask) as executor,
-        progress_bars() as bars,
+        progress_told(log_format, log_level) as show,
     ):
-        show = None if bars is None else lambda done, total: bars.show("verify", done, total, unit="appointments")
-        checked, differences, set_aside = appointments.verify(sample=sample, progress=show, executor=executor)
+        checked, differences, set_aside = appointments.verify(
+            sample=sample,
+            progress=lambda done, total: show("verify", done, total, unit="appointments"),
+            executor=executor,
+        )
     if as_json:
         print_json(
             {
@@ -57,7 +64,7 @@ def _print_differences(checked: int, differences: list[Difference], set_aside: i
         for one in differences:
             cells = (one.table, one.appointment_id, one.owner_id, one.field, one.expected, one.found)
             table.add_row(*(text(cell) for cell in cells))
-        show(out, table)
+        show_table(out, table)
     found = f"{len(differences):,} differences" if differences else "no difference"
     out.print(f"{checked:,} appointments checked, {found}.")
     if set_aside:
