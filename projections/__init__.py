@@ -22,7 +22,7 @@ from projections.calendar_links import CalendarLink, CalendarLinks
 from projections.forgetting import Forgetting
 from projections.outbox import Outbox
 from projections.projector import Projector
-from projections.queries.changes import Change, Changes
+from projections.queries.changes import Change, Changes, ChangesStream
 from projections.queries.conflicts import Conflict, Conflicts
 from projections.queries.figures import Figures
 from projections.queries.filters import Filters
@@ -50,6 +50,7 @@ __all__ = [
     "Catalogue",
     "Change",
     "Changes",
+    "ChangesStream",
     "Conflict",
     "Conflicts",
     "Difference",

@@ -8,10 +8,11 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from io import TextIOWrapper
+from itertools import chain, islice, zip_longest
 from typing import Any, Final
 
 from rich.cells import cell_len
@@ -34,6 +35,8 @@ PLAIN_WIDTH_MIN: Final = 60
 
 _WIDTH_MAX: Final = 100_000
 """Wider than any output."""
+
+_ROWS_AT_ONCE: Final = 1_000
 
 _WORD: Final = re.compile(r"\S+\s*")
 
@@ -93,6 +96,36 @@ def show_lines(out: Console, lines: Iterable[Text]) -> None:
         out.print(Text("\n").join(shown), soft_wrap=True)
     else:  # the same, and much quicker
         out.file.write("".join(f"{line.plain}\n" for line in shown))
+
+
+def show_rows(out: Console, columns: Sequence[str], rows: Iterable[Sequence[list[Text]]]) -> int:
+    """Prints a table of any length page by page and returns how many rows it had; a cell has one text a line."""
+    shown, remaining, widths = 0, iter(rows), [0] * len(columns)
+    while page := list(islice(remaining, _ROWS_AT_ONCE)):
+        headings = [[Text(name, style="bold")] for name in columns]
+        every = [headings, *page] if shown == 0 else page
+        widths = [
+            max(width, *(part.cell_len for row in [headings, *page] for part in row[number]))
+            for number, width in enumerate(widths)
+        ]
+        if sum(widths) + 2 * (len(widths) - 1) <= out.width:
+            show_lines(out, chain.from_iterable(_row_lines(row, widths) for row in every))
+        else:
+            table = plain_table(*columns)
+            for row in page:
+                table.add_row(*(Group(*cell) if cell else "" for cell in row))
+            table.show_header = shown == 0 or _words_width(out, table) > out.width
+            show(out, table)
+        shown += len(page)
+    return shown
+
+
+def _row_lines(row: Sequence[list[Text]], widths: Sequence[int]) -> Iterator[Text]:
+    for parts in zip_longest(*row, fillvalue=Text()):
+        line = Text()
+        for part, width in zip(parts, widths, strict=True):
+            line.append_text(part).append(" " * (width - part.cell_len + 2))
+        yield line
 
 
 def words_wrapped(words: Text, width: int) -> Lines:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from domain.appointment import current_fold_version
 from domain.errors import InvalidCursor, InvalidToken
-from domain.identifiers import Position
+from domain.identifiers import AppointmentId, Position
 
 _DIGEST_BYTES = 9
 
@@ -50,10 +50,17 @@ def unseal_cursor(cursor: str, *, belongs_to: list[Any]) -> list[Any]:
 
 
 class ChangeToken(NamedTuple):
-    """What a change token says: how far a feed has been read, and of which event store."""
+    """What a change token says: how far a feed has been read, and of which event store.
+
+    Attributes:
+        listed: in the middle of the first answer, the place in the schedule up to which it was given.
+        changed_id: in the middle of a later one, the id at the position up to which it was given.
+    """
 
     position: Position
     epoch: str | None
+    listed: tuple[int, str] | None = None
+    changed_id: AppointmentId | None = None
 
     def check(self, epoch: str) -> None:
         """Raises `InvalidToken` unless the token is of the event store's present epoch."""
@@ -65,7 +72,8 @@ class ChangeToken(NamedTuple):
 
 def sealed_token(token: ChangeToken, belongs_to: list[Any]) -> str:
     """The text of a token, for callers to keep."""
-    return seal([current_fold_version(), *token], belongs_to=belongs_to)
+    within = [] if token.listed is None and token.changed_id is None else [token.listed, token.changed_id]
+    return seal([current_fold_version(), token.position, token.epoch, *within], belongs_to=belongs_to)
 
 
 def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
@@ -77,13 +85,14 @@ def unsealed_token(sealed: str, belongs_to: list[Any]) -> ChangeToken:
     content = unseal(sealed, belongs_to=belongs_to)
     if content is None:
         raise InvalidToken("the token does not belong to this question; start over without it")
-    fold_version, position, *epoch = content  # those made before there were epochs have none
+    fold_version, position, *more = content  # those made before there were epochs have none
     if fold_version != current_fold_version():
         raise InvalidToken(
             f"the token is of version {fold_version} of the fold, this is version {current_fold_version()}; "
             "start over without it"
         )
-    return ChangeToken(Position(position), epoch[0] if epoch else None)
+    epoch, listed, changed_id = [*more, None, None, None][:3]
+    return ChangeToken(Position(position), epoch, None if listed is None else tuple(listed), changed_id)
 
 
 def _digest(text: bytes, belongs_to: list[Any]) -> bytes:

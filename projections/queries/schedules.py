@@ -11,7 +11,7 @@ from domain.arguments import identifier
 from domain.envelope import Status
 from domain.errors import AppointmentNotFound
 from domain.identifiers import AppointmentId
-from projections.queries.changes import Changes, changes_since
+from projections.queries.changes import AskedChanges, Changes, changes_since
 from projections.queries.conflicts import Conflicts, conflicts_of
 from projections.queries.figures import Figures, figures_of
 from projections.queries.filters import Filters, owner_of, question_of
@@ -180,20 +180,23 @@ class Schedules(Watching, Streaming):
         since: str | None = None,
         start: datetime | None = None,
         end: datetime | None = None,
+        limit: int | None = None,
         at_least: int | None = None,
         timeout: float | None = None,
     ) -> Changes:
         """What changed in a schedule since a token, or without one everything present; with the next token.
 
         A copy that puts in what came and takes out what was removed stays equal to the schedule (in the window from
-        `start` to `end`), whatever moves, comes late, is deleted or rebuilt in between.
+        `start` to `end`), whatever moves, comes late, is deleted or rebuilt in between. With a `limit` the token goes
+        on where it cut this answer off; `more` says whether it did.
 
         Raises:
             InvalidToken: the token is of another question, of another version of the fold, or was given before the
                 event store was restored; start over without.
         """
         question = question_of(*owner_of(talent_id, coach_id), {"start": start, "end": end})
-        return changes_since(self._reader, question, since, at_least=at_least, timeout=timeout)
+        asked = AskedChanges.of(question, since, limit)
+        return changes_since(self._reader, asked, at_least=at_least, timeout=timeout)
 
     def conflicts(
         self,

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from domain.appointment import Appointment
+from projections.queries.changes import AskedChanges, ChangesStream, changes_streamed
 from projections.queries.documents import document_of
 from projections.queries.filters import Filters, Question, question_of
 from projections.queries.pages import past_rows
@@ -78,6 +79,21 @@ class Streaming:
         bodies = _past_bodies if question.is_of_the_past else _present_bodies
         with bodies(self._reader, question, at_least=at_least, timeout=timeout) as (stamp, found):
             yield ScheduleStream(question, stamp, found)
+
+    def changes_stream(
+        self,
+        side: Side,
+        owner_id: str | UUID,
+        filters: Filters,
+        *,
+        since: str | None = None,
+        limit: int | None = None,
+        at_least: int | None = None,
+        timeout: float | None = None,
+    ) -> AbstractContextManager[ChangesStream]:
+        """Opens what `changes` returns, to be read in the block; the timeout is for its beginning."""
+        asked = AskedChanges.of(question_of(side, owner_id, filters), since, limit)
+        return changes_streamed(self._reader, asked, at_least=at_least, timeout=timeout)
 
 
 def _present_bodies(

@@ -156,10 +156,10 @@ def coach_changes(asked: Asked, coach_id: Id, query: Annotated[ChangesParameters
     return _changes(asked, query, coach_id=coach_id)
 
 
-def _changes(asked: _Asked, query: ChangesParameters, **owner: str) -> Response:
+def _changes(asked: _Asked, query: ChangesParameters, **owner: Any) -> Response:
     return asked.answer(
         lambda: asked.schedules.changes(
-            since=query.since, start=query.start, end=query.end, **query.waiting(), **owner
+            since=query.since, start=query.start, end=query.end, limit=query.limit, **query.waiting(), **owner
         ),
         at_least=query.at_least,
     )

@@ -233,6 +233,7 @@ class ChangesParameters(Window, Waiting):
     """Of the changes of a schedule."""
 
     since: Token | None = Field(None, description="The `token` of the answer before.")
+    limit: int | None = Field(None, ge=1, le=LIMIT_MAX, description="At most so many; the `token` goes on there.")
 
 
 class ConflictsParameters(Selection, Waiting):

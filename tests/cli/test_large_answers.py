@@ -35,6 +35,8 @@ LARGE = {
     "text": ["talent", "{}"],
     "json": ["talent", "{}", "--json"],
     "ical": ["talent", "{}", "--ical"],
+    "changes as text": ["changes", "--talent", "{}"],
+    "changes": ["changes", "--talent", "{}", "--json"],
     "the past": ["talent", "{}", "--as-of", "2030-01-01", "--json"],
     "a page of the past": ["talent", "{}", "--as-of", "2030-01-01", "--limit", "20"],
 }

@@ -56,7 +56,7 @@ OTHER_NAMES = {"from": "start", "to": "end", "talent": "talent_id", "coach": "co
 OF_THE_COMMAND_LINE_ALONE = {"db", "schema", "json", "ical", "tz"}
 
 
-OF_PYTHON_ALONE = {"pages", "stamp", "count", "token", "undated", "waiter"}
+OF_PYTHON_ALONE = {"pages", "stamp", "count", "token", "undated", "waiter", "schedule_stream", "changes_stream"}
 """What the HTTP service and programs ask, and no command by that name."""
 
 
@@ -86,8 +86,8 @@ def test_an_unknown_keyword_is_refused_by_every_question(memory_place: Place) ->
         ask()
         with pytest.raises(TypeError, match="unexpected keyword argument 'stauts'"):
             ask(stauts={"DONE"})  # type: ignore[call-arg]
-    with pytest.raises(TypeError, match="unexpected keyword argument 'limit'"):
-        schedules.changes(talent_id="talent-1", limit=1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="unexpected keyword argument 'status'"):
+        schedules.changes(talent_id="talent-1", status="DONE")  # type: ignore[call-arg]
 
 
 def test_conflicts_and_figures_take_the_filters_of_a_schedule(place: Place) -> None:

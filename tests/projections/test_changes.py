@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import sqlite3
 import threading
 from contextlib import closing, suppress
@@ -24,6 +25,7 @@ from projections.queries.filters import question_of
 from projections.rows import Side
 from tests.conftest import Ask, Place, own_schema
 from tests.support.builders import as_json, envelope
+from tests.support.generations import TALENT as SAMPLE_TALENT
 from tests.support.generations import execute
 from tests.support.histories import histories, names
 from tests.support.rebuilding import rebuilt, upgrade
@@ -42,15 +44,16 @@ _numbers = itertools.count(1)
 class Copy:
     """What a caller of the feed keeps."""
 
-    def __init__(self, schedules: Schedules, window: Window, **owner: str) -> None:
+    def __init__(self, schedules: Schedules, window: Window, limit: int | None = None, **owner: str) -> None:
         self._schedules = schedules
+        self.limit = limit
         self._window = window
         self._owner = owner
         self._token: str | None = None
         self.appointments: dict[str, Appointment] = {}
 
     def poll(self) -> Changes:
-        changes = self._schedules.changes(since=self._token, **self._owner, **self._window)  # type: ignore[arg-type] # which one, mypy cannot see
+        changes = self._schedules.changes(since=self._token, limit=self.limit, **self._owner, **self._window)  # type: ignore[arg-type] # which one, mypy cannot see
         for change in changes:
             if change.appointment is None:
                 self.appointments.pop(change.id, None)
@@ -58,6 +61,10 @@ class Copy:
                 self.appointments[change.id] = change.appointment
         self._token = changes.token
         return changes
+
+    def poll_to_the_end(self) -> None:
+        while len(self.poll()):
+            pass
 
     def check(self) -> None:
         [(kind, owner_id)] = self._owner.items()
@@ -72,8 +79,8 @@ def follow_a_history(url: str, schema: str | None, envelopes: list[dict[str, Any
         schedules = appointments.schedules
         projector.install()
         copies = [
-            Copy(schedules, window, **{kind: owner})
-            for window in (FOREVER, JULY)
+            Copy(schedules, window, limit, **{kind: owner})
+            for window, limit in ((FOREVER, None), (JULY, None), (JULY, 1))
             for kind, owners in (("talent_id", names("talent", 3)), ("coach_id", names("coach", 3)))
             for owner in owners
         ]
@@ -91,7 +98,11 @@ def follow_a_history(url: str, schema: str | None, envelopes: list[dict[str, Any
             else:
                 for copy in copies:
                     copy.poll()
-                    copy.check()
+                    if copy.limit is None:
+                        copy.check()
+        for copy in copies:
+            copy.poll_to_the_end()
+            copy.check()
 
 
 STEPS = st.lists(
@@ -99,7 +110,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(histories(max_envelopes=12), STEPS)
 def test_a_copy_that_follows_the_feed_equals_the_schedule(envelopes: list[dict[str, Any]], steps: list[str]) -> None:
     follow_a_history(f"memory:feed-{next(_numbers)}", None, envelopes, steps)
@@ -333,3 +344,67 @@ def test_a_feed_is_of_one_talent_or_of_one_coach(memory_place: Place) -> None:
         schedules.changes()
     with pytest.raises(UsageError, match="one of the two"):
         schedules.changes(talent_id="a", coach_id="b")
+
+
+def test_the_parts_of_a_limited_answer_are_the_whole_answer_with_its_token(place: Place) -> None:
+    place.events().append(sample_envelopes(600))
+    place.projector().catch_up()
+    schedules = place.schedules()
+    whole = schedules.changes(talent_id=SAMPLE_TALENT)
+    place.events().append(
+        as_json(envelope(number, id=f"a-{number}", talentId=SAMPLE_TALENT)) for number in range(1, 6)
+    )
+    place.projector().catch_up()
+    for since in (None, whole.token):
+        expected = schedules.changes(talent_id=SAMPLE_TALENT, since=since)
+        assert len(expected) > 4
+        parts = [schedules.changes(talent_id=SAMPLE_TALENT, since=since, limit=2)]
+        while parts[-1].more:
+            assert len(parts[-1]) == 2
+            parts.append(schedules.changes(talent_id=SAMPLE_TALENT, since=parts[-1].token, limit=2))
+        assert [one for part in parts for one in part] == list(expected)
+        assert (parts[-1].token, expected.more) == (expected.token, False)
+
+
+def test_what_changes_while_the_first_answer_comes_in_parts_comes_after_it(place: Place) -> None:
+    place.events().append(
+        as_json(envelope(number, id=f"a-{number}", startDate=f"2023-07-0{number}T09:00:00Z"))
+        for number in range(1, 5)
+    )
+    place.projector().catch_up()
+    copy = Copy(place.schedules(), FOREVER, 2, talent_id="talent-1")
+    assert [one.id for one in copy.poll()] == ["a-1", "a-2"]
+    place.events().append(
+        [
+            as_json(envelope(11, id="a-1", deletedAt="2023-07-09T00:00:00Z")),
+            as_json(envelope(12, id="a-4", startDate="2023-07-01T08:00:00Z")),
+        ]
+    )
+    place.projector().catch_up()
+    copy.poll_to_the_end()
+    copy.check()
+    assert set(copy.appointments) == {"a-2", "a-3", "a-4"}
+
+
+def test_the_command_prints_a_limited_answer_and_the_token_that_goes_on(durable_place: Place, ask: Ask) -> None:
+    durable_place.events().append(as_json(envelope(number, id=f"a-{number}")) for number in (1, 2, 3))
+    durable_place.projector().catch_up()
+    status, out, _ = ask("changes", "--talent", "talent-1", "--limit", "2", "--tz", "UTC")
+    assert (status, out.count("PLANNED")) == (0, 2)
+    [token] = [line.removeprefix("More: --since ") for line in out.splitlines() if line.startswith("More")]
+    status, out, _ = ask("changes", "--talent", "talent-1", "--limit", "2", "--tz", "UTC", "--since", token)
+    assert (out.count("PLANNED"), "Next: --since" in out) == (1, True)
+
+
+def test_the_command_prints_the_document_of_the_answer(durable_place: Place, ask: Ask) -> None:
+    durable_place.events().append(sample_envelopes(300))
+    durable_place.projector().catch_up()
+    schedules = durable_place.schedules()
+    first = schedules.changes(talent_id=SAMPLE_TALENT, limit=1)
+    for options, changes in (
+        ([], schedules.changes(talent_id=SAMPLE_TALENT)),
+        (["--since", first.token], schedules.changes(talent_id=SAMPLE_TALENT, since=first.token)),
+        (["--limit", "1"], first),
+    ):
+        _, out, _ = ask("changes", "--talent", SAMPLE_TALENT, "--json", *options)
+        assert out == json.dumps(changes.to_json(), ensure_ascii=False, indent=2) + "\n"
