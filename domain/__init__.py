@@ -70,10 +70,10 @@ from domain.identifiers import AppointmentId, CoachId, EventId, Generation, Posi
 from domain.input.files import BinaryFile, Input
 from domain.input.items import PAUSE, Item, Pause
 from domain.ledger import Ledger
+from domain.markers import SetAside
 from domain.person import Person
 from domain.quarantine import Quarantine, RetryReport
 from domain.receipt import Found, Receipt
-from domain.set_aside import SetAside
 from domain.storage.base import (
     AppendTransaction,
     OutboxCursor,

@@ -12,8 +12,9 @@ from domain.errors import EventNotFound, PoisonEvent, UsageError
 from domain.identifiers import Position
 from domain.input.batches import EnvelopeInput, batches
 from domain.input.items import Item
+from domain.markers import SetAside
 from domain.poison import poison_at
-from domain.set_aside import Owners, SetAside, Who, replace, set_aside
+from domain.set_aside import Owners, Who, replace, set_aside
 from domain.storage import Database, recorder_of
 from domain.storage.base import Recorder, StoredEnvelope
 

@@ -12,11 +12,10 @@ from domain.envelope import Envelope
 from domain.errors import PoisonEvent
 from domain.identifiers import AppointmentId, Position
 from domain.ledger import Ledger
-from domain.markers import Change, Marker
+from domain.markers import Change, Marker, SetAside
 from domain.masking import mask, words, words_in, words_masked
 from domain.person import Person, Side
 from domain.receipt import Found
-from domain.set_aside import SetAside
 from domain.storage.base import (
     AppendTransaction,
     QuarantinedItem,

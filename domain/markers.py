@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self
@@ -85,6 +85,36 @@ class Marker:
         except (ValueError, KeyError, TypeError) as error:
             reason = f"it is no marker that this code knows ({type(error).__name__}: {error}); upgrade it"
             raise PoisonEvent(stored.position, stored.appointment_id, stored.event_id, reason) from error
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetAside:
+    """The record of an event that is set aside, which stands in its place.
+
+    Attributes:
+        by: who set it aside.
+        at: when.
+        reason: why.
+        poison: why it could not be folded.
+        topic: what it had been stored as.
+    """
+
+    by: str
+    at: datetime
+    reason: str
+    poison: str
+    topic: str
+
+    def to_json(self) -> bytes:
+        """The text that is stored."""
+        document = asdict(self) | {"at": self.at.isoformat(timespec="milliseconds")}
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
+
+    @classmethod
+    def of(cls, stored: StoredEnvelope) -> Self:
+        """The record in a stored event of `SET_ASIDE_TOPIC`."""
+        document = json.loads(stored.text)
+        return cls(**document | {"at": utc_moment(document["at"])})
 
 
 def markers_in(stream: Iterable[StoredEnvelope]) -> list[tuple[Marker, Position]]:

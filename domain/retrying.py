@@ -44,7 +44,7 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem]) -> int:
                 continue
             append.replace(item.number, still and replace(still, received_at=item.refused.received_at))
             accepted += still is None
-            outcomes.update(appended=len(decision.new), duplicates=decision.duplicates)
+            outcomes.update(appended=len(decision.accepted) - len(refused_again), duplicates=decision.duplicates)
         append.count(Outcomes(**outcomes))
     return accepted
 

@@ -7,55 +7,23 @@ which also lets every projector fold the appointment anew.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from domain.decision import Replacement
 from domain.decoding import decode_envelope
-from domain.envelope import Envelope, EnvelopeRefused, RefusalCode, utc_moment
+from domain.envelope import Envelope, EnvelopeRefused, RefusalCode
+from domain.erasure import without_content
 from domain.errors import EventNotFound, NotPoison, PoisonEvent
 from domain.identifiers import Position
-from domain.markers import Change, Marker
+from domain.markers import Change, Marker, SetAside
+from domain.person import Person, Side
 from domain.poison import poison_at
 from domain.quarantine import refused_by
 from domain.storage.arrivals import arrival_now
 from domain.storage.base import AppendTransaction, Refused, Rewritten, StoredEnvelope
 from domain.topics import MARKER_TOPIC, SET_ASIDE_TOPIC, topic_of
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetAside:
-    """The record of an event that is set aside, which stands in its place.
-
-    Attributes:
-        by: who set it aside.
-        at: when.
-        reason: why.
-        poison: why it could not be folded.
-        topic: what it had been stored as.
-        sha256: the hex digest of its bytes, which are in the quarantine.
-    """
-
-    by: str
-    at: datetime
-    reason: str
-    poison: str
-    topic: str
-    sha256: str
-
-    def to_json(self) -> bytes:
-        """The text that is stored."""
-        document = asdict(self) | {"at": self.at.isoformat(timespec="milliseconds")}
-        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
-
-    @classmethod
-    def of(cls, stored: StoredEnvelope) -> Self:
-        """The record in a stored event of `SET_ASIDE_TOPIC`."""
-        document = json.loads(stored.text)
-        return cls(**document | {"at": utc_moment(document["at"])})
 
 
 class Owners(NamedTuple):
@@ -88,9 +56,9 @@ def set_aside(append: AppendTransaction, position: Position, who: Who, *, shown:
     stored = event_at(append, position)
     poison = poison_of(append, stored)
     by, reason = who.by or append.user(), who.reason or "no reason given"
-    at, sha256 = arrival_now(), hashlib.sha256(stored.text).hexdigest()
-    record = SetAside(by=by, at=at, reason=reason, poison=poison.reason, topic=stored.topic, sha256=sha256)
-    append.quarantine([_kept(stored, f"set aside by {by}: {reason}; it cannot be folded: {poison.reason}", at)])
+    at = arrival_now()
+    record = SetAside(by=by, at=at, reason=reason, poison=poison.reason, topic=stored.topic)
+    _keep(append, stored, f"set aside by {by}: {reason}; it cannot be folded: {poison.reason}", at)
     append.rewrite([Rewritten(position, SET_ASIDE_TOPIC, record.to_json())])
     _mark(append, stored, Change.SET_ASIDE, Who(by, reason), at, shown)
     return record
@@ -113,8 +81,8 @@ def replace(
         why = f": {who.reason}" if who.reason else ""
         poison = poison_of(append, stored).reason
         said = f"replaced by {who.by or append.user()}{why}; it could not be folded: {poison}"
-        append.quarantine([_kept(stored, said, arrival_now())])
-    _take_place(append, stored, envelope, who, shown)
+        _keep(append, stored, said, arrival_now())
+    _take_place(append, stored, append.ledger.masked(envelope), who, shown)
     return stored
 
 
@@ -182,7 +150,8 @@ def _refused(envelope: Envelope, expected: str, found: str, *, field: str | None
 def _mark(
     append: AppendTransaction, stored: StoredEnvelope, change: Change, who: Who, at: datetime, shown: Owners
 ) -> None:
-    named = _named_by(stored)
+    named, ledger = _named_by(stored), append.ledger
+    talents, coaches = shown.talents | named.talents, shown.coaches | named.coaches
     marker = Marker(
         appointment_id=stored.appointment_id,
         change=change,
@@ -190,8 +159,8 @@ def _mark(
         positions=(stored.position,),
         by=who.by,
         reason=who.reason,
-        talents=tuple(sorted(shown.talents | named.talents)),
-        coaches=tuple(sorted(shown.coaches | named.coaches)),
+        talents=tuple(one for one in sorted(talents) if not ledger.is_forgotten(Person(Side.TALENT, one))),
+        coaches=tuple(one for one in sorted(coaches) if not ledger.is_forgotten(Person(Side.COACH, one))),
     )
     append.mark([(stored.appointment_id, marker.to_json())], MARKER_TOPIC)
 
@@ -205,8 +174,9 @@ def _named_by(stored: StoredEnvelope) -> Owners:
     return Owners(frozenset({snapshot.talent_id}), frozenset({snapshot.coach_id}))
 
 
-def _kept(stored: StoredEnvelope, reason: str, at: datetime) -> Refused:
-    return Refused(
+def _keep(append: AppendTransaction, stored: StoredEnvelope, reason: str, at: datetime) -> None:
+    """Puts the bytes of an event into the quarantine, unless they name a forgotten person."""
+    refused = Refused(
         code=RefusalCode.SET_ASIDE,
         reason=reason,
         source=f"position {stored.position}",
@@ -218,3 +188,4 @@ def _kept(stored: StoredEnvelope, reason: str, at: datetime) -> Refused:
         event_id=stored.event_id,
         appointment_id=stored.appointment_id,
     )
+    append.quarantine(without_content([refused], append.ledger))

@@ -13,10 +13,9 @@ from domain.appointment import FoldedAppointment, fold
 from domain.envelope import EnvelopeRefused, RefusalCode
 from domain.errors import EventNotFound, NotPoison, PoisonEvent, UsageError
 from domain.identifiers import Position
-from domain.markers import Change, Marker
-from domain.set_aside import SetAside
+from domain.markers import Change, Marker, SetAside
 from domain.storage.base import QuarantinedItem, StoredEnvelope
-from domain.topics import SET_ASIDE_TOPIC, TOPIC
+from domain.topics import MASKED_TOPIC, SET_ASIDE_TOPIC, TOPIC
 from tests.conftest import Place
 from tests.projections.test_changes import Copy
 from tests.projections.test_markers import check_rebuild
@@ -254,3 +253,47 @@ def test_a_marker_in_front_of_which_an_older_event_cannot_be_folded_blocks_only_
     place.events().set_aside(1, reason="the disk")
     assert place.projector().catch_up() == 6
     check_rebuild(place)
+
+
+def test_what_replaces_an_event_of_a_forgotten_person_is_masked(place: Place) -> None:
+    position = poisoned(place)
+    place.events().set_aside(position, reason="the disk")
+    place.appointments().forget(talent_id="talent-1")
+    place.events().replace(position, envelope(2, title="second"))
+    stored = place.events().at(position)
+    assert (stored.topic, b"talent-1" in stored.text) == (MASKED_TOPIC, False)
+    place.projector().catch_up()
+    check_rebuild(place)
+
+
+def test_of_an_event_that_names_a_forgotten_person_nothing_is_kept_when_it_is_set_aside(place: Place) -> None:
+    project(place, envelope(1, talentId="t-ana", coachId="c-1"))
+    place.appointments().forget(talent_id="t-ana")
+    position = store_unchecked(place, 2, "appointment-1", TOPIC, b'{"talentId": "t-ana"')
+    place.events().set_aside(position, reason="the disk")
+    place.projector().catch_up()
+    [item] = place.events().quarantine.list()
+    assert (item.refused.content, item.refused.code) == (b"", RefusalCode.SET_ASIDE)
+    everything_stored, _ = everything(place)
+    assert not [one for one in everything_stored if b"t-ana" in one.text]
+    check_rebuild(place)
+
+
+def test_a_forgotten_person_keeps_no_tombstone_of_what_is_set_aside(place: Place) -> None:
+    project(place, envelope(1, talentId="t-1", coachId="c-1"), envelope(2, talentId="t-2", coachId="c-1"))
+    place.appointments().forget(talent_id="t-1")  # the read models still show what was folded before
+    damage_stored(place, 1, b"{}")
+    place.events().set_aside(1, reason="the disk")
+    marker = Marker.of(place.events().at(place.events().head()))
+    assert ("t-1" in marker.talents, marker.coaches) == (False, ("c-1",))
+    place.projector().catch_up()
+    check_rebuild(place)
+
+
+def test_what_takes_a_place_when_it_is_retried_is_counted_as_appended(place: Place) -> None:
+    position = poisoned(place)
+    place.events().append([as_json(envelope(2))])
+    place.events().set_aside(position, reason="the disk")
+    before = place.events().recorder.outcomes()
+    assert place.events().quarantine.retry().accepted == 1
+    assert place.events().recorder.outcomes().appended == before.appended + 1

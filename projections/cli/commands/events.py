@@ -10,8 +10,7 @@ import typer
 from domain.errors import UsageError
 from domain.input.files import open_input
 from domain.input.items import ITEM_BYTES_MAX, Item
-from domain.markers import Marker
-from domain.set_aside import SetAside
+from domain.markers import Marker, SetAside
 from domain.storage.base import StoredEnvelope
 from domain.topics import MARKER_TOPIC, SET_ASIDE_TOPIC
 from projections.appointments import Appointments
