@@ -13,7 +13,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
 from domain.arguments import identifier
-from domain.errors import Forgotten, InvalidToken, StorageError
+from domain.errors import AppointmentsError, Forgotten, InvalidToken
 from projections.queries.schedules import Schedules
 from projections.rows import Side
 from projections.web.addresses import check_token, id_of
@@ -107,7 +107,7 @@ class Watch:
             try:
                 with self._schedules.waiter() as wait:
                     self._follow(wait)
-            except StorageError:  # pages stay as they are, and are told when the database is back
+            except AppointmentsError:  # pages stay as they are, and are told when the database is back
                 self._came.wait(_WAIT_SECONDS)
                 self._came.clear()
 
@@ -136,12 +136,16 @@ class Watch:
     def _asked(self, side: Side, owner_id: str, token: str) -> tuple[bool, str]:
         """Whether a schedule has changed since a token, and the token of now."""
         try:
+            return self._changed_since(side, owner_id, token)
+        except Forgotten:  # the page is told, and finds out when it asks
+            return True, token
+
+    def _changed_since(self, side: Side, owner_id: str, token: str) -> tuple[bool, str]:
+        try:
             if side is Side.TALENT:
                 found = self._schedules.changes(talent_id=owner_id, since=token)
             else:
                 found = self._schedules.changes(coach_id=owner_id, since=token)
-        except Forgotten:  # the page asks again, and is told
-            return True, token
         except InvalidToken:  # the fold is another, or the event store was restored: everything may have changed
             return True, self._schedules.token(side, owner_id)
         return len(found) > 0, found.token

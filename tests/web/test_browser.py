@@ -73,6 +73,20 @@ def hour_of(page: Page, title: str) -> str:
     return min(heights, key=lambda label: abs(heights[label] - top["y"]))
 
 
+def test_a_page_that_is_open_when_its_person_is_forgotten_shows_nothing_of_it_any_more(
+    browser: Browser, url: str, sqlite_place: Place
+) -> None:
+    context = browser.new_context(base_url=url)
+    page = context.new_page()
+    with page.expect_response(re.compile("/live/talents/")):
+        page.goto(WEEK)
+    expect(page.get_by_role("link", name="Atelier").first).to_be_visible()
+    sqlite_place.appointments().forget(talent_id=TALENT)
+    expect(page.locator("main")).to_contain_text("this talent was forgotten", timeout=5_000)
+    assert "Atelier" not in page.content()
+    context.close()
+
+
 def test_from_an_empty_installation_to_a_cancelation_that_turns_by_itself_and_back_in_time(
     browser: Browser, sqlite_place: Place, tmp_path: Path
 ) -> None:

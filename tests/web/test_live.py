@@ -65,6 +65,21 @@ def test_what_changed_between_a_page_and_its_stream_is_told_too(sqlite_place: Pl
             assert "event: changed" in stream.iter_lines()
 
 
+def test_the_page_of_a_person_who_is_forgotten_is_told_and_others_are_told_on(sqlite_place: Place) -> None:
+    project(sqlite_place, as_json(envelope(1)), as_json(envelope(2, id="b", talentId="talent-2")))
+    with served(Service(appointments=sqlite_place.appointments())) as client:
+        with listening(client, "/talents/talent-2") as others, listening(client, "/talents/talent-1") as lines:
+            sqlite_place.appointments().forget(talent_id="talent-1")
+            assert next(lines) == "event: changed"
+            project(sqlite_place, as_json(envelope(3, id="b", talentId="talent-2")))
+            assert next(others) == "event: changed"
+        forged = "/live/talents/talent-1?since=" + "A" * 20
+        with client.stream("GET", forged) as stream, listening(client, "/talents/talent-2") as others:
+            assert "event: changed" in stream.iter_lines()
+            project(sqlite_place, as_json(envelope(4, id="b", talentId="talent-2")))
+            assert next(others) == "event: changed"
+
+
 def test_a_page_as_of_a_moment_does_not_listen(sqlite_place: Place) -> None:
     project(sqlite_place, as_json(envelope(1)))
     with served(Service(appointments=sqlite_place.appointments())) as client:

@@ -19,6 +19,7 @@ function rest() {
 
 async function refresh() {
   const response = await fetch(location.href, { cache: "no-store" });
+  if (response.status === 410) return location.reload(); // the person was forgotten: nothing of it stays here
   if (!response.ok) return;
   const page = new DOMParser().parseFromString(await response.text(), "text/html");
   const next = page.getElementById("answer");
