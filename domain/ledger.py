@@ -9,11 +9,13 @@ from functools import lru_cache
 from typing import Final
 
 from domain.envelope import Envelope
-from domain.masking import mask, words_masked
+from domain.masking import mask, texts_masked, words
 from domain.person import Person, Side
 
+_SIDES: Final = tuple(Side)
+
 _REMEMBERED_MAX: Final = 100_000
-"""How many answers a ledger keeps in memory; most words of an envelope are those of many others."""
+"""How many answers a ledger keeps in memory; most texts of an envelope are those of many others."""
 
 
 class Ledger:
@@ -28,6 +30,7 @@ class Ledger:
         self._secret = secret
         self._digests = frozenset(digests)
         self._answer = lru_cache(maxsize=_REMEMBERED_MAX)(self._look_up)
+        self._answer_of_text = lru_cache(maxsize=_REMEMBERED_MAX)(self._look_up_words)
 
     def __bool__(self) -> bool:
         """Whether anybody is forgotten."""
@@ -60,21 +63,24 @@ class Ledger:
             return envelope
         named = envelope.snapshot
         sides = [side for side in Side if self._answer(Person(side, side.owner_of(named)))]
-        if sides or self.mentions(words_masked(envelope.text)):
+        if sides or any(map(self._answer_of_text, texts_masked(envelope.text))):
             return mask(envelope, sides)
         return envelope
 
-    def recognised(self, words: Iterable[str]) -> set[Person]:
+    def recognised(self, found: Iterable[str]) -> set[Person]:
         """The forgotten persons whose ids are among the words."""
-        return {person for word in words for side in Side if self._answer(person := Person(side, word))}
+        return {person for word in found for side in _SIDES if self._answer(person := Person(side, word))}
 
-    def mentions(self, words: Iterable[str]) -> bool:
+    def mentions(self, found: Iterable[str]) -> bool:
         """Whether one of the words is the id of a forgotten person."""
-        return bool(self._digests) and any(self._answer(Person(side, word)) for word in words for side in Side)
+        return bool(self._digests) and any(self._answer(Person(side, word)) for word in found for side in _SIDES)
 
     def blinded(self, sha256: str) -> str:
         """A digest in the place of another, which only those who have the secret can compare with a content."""
         return self._hmac(sha256.encode())
+
+    def _look_up_words(self, text: str) -> bool:
+        return self.mentions(set(words(text)))
 
     def _look_up(self, person: Person) -> bool:
         return self.digest(person) in self._digests

@@ -96,8 +96,12 @@ def words_masked(text: bytes) -> set[str]:
 
     A text as a whole is a word too, so an id with blanks in it is found where nothing else stands beside it.
     """
-    document = json.loads(text, object_pairs_hook=_Pairs)
-    return set().union(*map(words, _removed(document, _KEPT_OF_ENVELOPE)))
+    return set().union(*map(words, texts_masked(text)))
+
+
+def texts_masked(text: bytes) -> Iterator[str]:
+    """Yields all texts that masking would take out of an envelope."""
+    return _removed(json.loads(text, object_pairs_hook=_Pairs), _KEPT_OF_ENVELOPE)
 
 
 def words_in(content: bytes) -> set[str]:
