@@ -142,7 +142,8 @@ class Reader:
 
 
 def _in_time(found: Iterator[_Found], limit: TimeLimit) -> Iterator[_Found]:
+    deadline = time.monotonic() + limit.left  # of which, as for every query, a tenth of a second is always there
     for one in found:
-        if time.monotonic() > limit.deadline:
+        if time.monotonic() > deadline:
             raise StorageUnavailable(f"the answer took more than {limit.seconds:g} s; allow more time for it")
         yield one

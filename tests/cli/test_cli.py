@@ -36,7 +36,7 @@ def test_an_operator_installs_projects_rebuilds_rolls_back_and_verifies(durable_
         assert found.pop(name) is None
     assert found == {
         "events": 7, "position": 0, "lag": 7, "generation": 1, "appointments": 0, "quarantined": 0,
-        "unfinished_rebuild": None, "unscrubbed": 0,
+        "unfinished_rebuild": None, "unscrubbed": 0, "set_aside": 0,
     }  # fmt: skip
     assert document("project") == {"position": 7}
     rebuilt = document("rebuild")
