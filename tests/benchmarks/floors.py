@@ -105,28 +105,35 @@ def _batches_of_rows(place: tuple[str, str], lines: Sequence[bytes]) -> list[tup
 
 _ANSWER = """
 import sys, psycopg
-with psycopg.connect(sys.argv[1], autocommit=True) as connection:
-    connection.execute("LISTEN benchmark_asked")
+with (
+    psycopg.connect(sys.argv[1], autocommit=True) as listening,
+    psycopg.connect(sys.argv[1], autocommit=True) as telling,
+):
+    listening.execute("LISTEN benchmark_asked")
     print(flush=True)
-    for _ in connection.notifies():
-        connection.execute("NOTIFY benchmark_answered")
+    for _ in listening.notifies():
+        telling.execute("NOTIFY benchmark_answered")
 """
 
 
 def notify_round_trips(url: str, times: int) -> list[float]:
-    """Seconds of each bare NOTIFY to another process that answers by one."""
+    """Seconds of each bare NOTIFY to another process that answers by one.
+
+    Each side listens on one connection and tells on another, where no answer can slip by.
+    """
     with (
-        psycopg.connect(url, autocommit=True) as connection,
+        psycopg.connect(url, autocommit=True) as listening,
+        psycopg.connect(url, autocommit=True) as telling,
         subprocess.Popen([sys.executable, "-c", _ANSWER, url], stdout=subprocess.PIPE) as answering,
     ):
         assert answering.stdout is not None
         answering.stdout.readline()
-        connection.execute("LISTEN benchmark_answered")
+        listening.execute("LISTEN benchmark_answered")
         seconds = []
         for _ in range(times):
             began = time.perf_counter()
-            connection.execute("NOTIFY benchmark_asked")
-            next(connection.notifies(stop_after=1))
+            telling.execute("NOTIFY benchmark_asked")
+            next(listening.notifies(stop_after=1))
             seconds.append(time.perf_counter() - began)
         answering.terminate()
     return seconds
