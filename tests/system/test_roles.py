@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from psycopg.sql import SQL
 
-from domain.errors import StorageError
+from domain.errors import Forgotten, NotAllowed, StorageError
 from projections import Appointments
 from projections.cli.app import run
 from tests import ROOT
@@ -331,3 +331,21 @@ def test_the_writer_sets_an_event_aside_and_who_may_not_changes_nothing(
     assert json.loads(command("monitor", "status", "--json")[1])["set_aside"] == 1
     assert json.loads(command("history", "verify", "--json")[1]) == {"checked": 1, "differences": [], "set_aside": 1}
     assert command("writer", "events", "set-aside", "2", "--reason", "no reason at all")[0] == 1
+
+
+def test_a_person_is_forgotten_by_the_owner_and_by_nobody_with_fewer_rights(roles: Roles) -> None:
+    append(roles, 1, 2)
+    project(roles)
+    for role in ("writer", "reader", "history", "monitor"):
+        with pytest.raises(NotAllowed):
+            roles.open(role).forget(talent_id="talent-1")
+    assert roles.open("projector").forgetting.receipts() == []
+    assert roles.open("projector").forget(talent_id="talent-1").verified
+    for role in ("reader", "history", "projector"):
+        with pytest.raises(Forgotten):
+            roles.open(role).schedules.talent("talent-1")
+    assert roles.open("writer").events.append([as_json(envelope(3, id="a-3"))]).masked == 1
+    assert roles.open("monitor").status().unscrubbed == 1
+    with pytest.raises(NotAllowed):
+        roles.open("writer").forgetting.scrub()
+    assert roles.open("projector").schedules.coach("coach-1")[0].talent_id == "forgotten"
