@@ -42,8 +42,8 @@ def test_an_operator_installs_projects_rebuilds_rolls_back_and_verifies(durable_
     rebuilt = document("rebuild")
     assert (rebuilt["generation"], rebuilt["position"], rebuilt["events"]) == (2, 7, 7)
     assert document("rollback") == {"generation": 1}
-    assert document("verify") == {"checked": 5, "differences": []}
-    assert document("verify", "--sample", "1") == {"checked": 1, "differences": []}
+    assert document("verify") == {"checked": 5, "set_aside": 0, "differences": []}
+    assert document("verify", "--sample", "1") == {"checked": 1, "set_aside": 0, "differences": []}
     assert (document("status")["lag"], document("status")["appointments"]) == (0, 5)
 
 
