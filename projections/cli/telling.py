@@ -61,6 +61,7 @@ class _Reached:
 
     def __init__(self) -> None:
         self._reached: dict[str, Any] = {}
+        self._phases: set[str] = set()
         self._ended = Event()
         self._thread = Thread(target=self._tell_alive, name="alive", daemon=True)
 
@@ -73,9 +74,9 @@ class _Reached:
         self._thread.join()
 
     def show(self, phase: str, done: int, total: int | None, *, unit: str = "envelopes", workers: int = 0) -> None:
-        before = self._reached
         self._reached = {"phase": phase, "done": done, "total": total, "unit": unit, "workers": workers}
-        if before.get("phase") != phase:
+        if phase not in self._phases:  # two of a rebuild take turns
+            self._phases.add(phase)
             tell(LogEvent.PHASE, phase=phase, total=total, unit=unit)
         tell(LogEvent.PROGRESS, level=logging.DEBUG, **self._reached)
 

@@ -132,6 +132,10 @@ def test_the_last_commit_of_a_projector_is_told(place: Place) -> None:
     second = status(place).projected_at
     assert second is not None
     assert second >= first
+    place.appointments().rebuild(processes=1)
+    rebuilt = status(place).projected_at
+    assert rebuilt is not None
+    assert rebuilt >= second
 
 
 def test_the_document_tells_it_too(durable_place: Place, ask: Ask) -> None:

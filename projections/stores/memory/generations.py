@@ -129,6 +129,7 @@ class MemoryGenerations(Generations):
         with self._database.contents.lock:
             tables = self._models.generations[generation]
             tables.info = replace(tables.info, position=max(tables.info.position, position))
+            tables.projected_at = datetime.now(UTC)
 
     @override
     @contextmanager

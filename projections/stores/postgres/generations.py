@@ -72,7 +72,7 @@ _SHOW_GENERATIONS: Final = "SELECT {schema}.show_generations()"
 
 _FINISH: Final = """
     UPDATE {schema}.generation
-    SET position = GREATEST(position, %(position)s)
+    SET position = GREATEST(position, %(position)s), projected_at = clock_timestamp()
     WHERE number = %(generation)s
 """
 

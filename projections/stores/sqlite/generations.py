@@ -236,7 +236,12 @@ class SQLiteGenerations(Generations):
     def finish(self, generation: Generation, position: Position) -> None:
         with self._database.writing() as cursor:
             cursor.execute(
-                "UPDATE generation SET position = MAX(position, ?) WHERE number = ?", (position, generation)
+                """
+                UPDATE generation
+                SET position = MAX(position, ?), projected_at = strftime('%Y-%m-%dT%H:%M:%f+00:00', 'now')
+                WHERE number = ?
+                """,
+                (position, generation),
             )
 
     @override
