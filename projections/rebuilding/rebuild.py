@@ -1,4 +1,4 @@
-"""Rebuild from history: the next generation beside the serving one, caught up, verified, switched to at once."""
+"""Rebuild: makes a new generation from history beside the serving one, verifies it, and switches readers to it."""
 
 from __future__ import annotations
 
@@ -33,9 +33,16 @@ from projections.stores.tally import TextsRead
 
 @dataclass(frozen=True, slots=True)
 class RebuildReport:
-    """What a rebuild did; `seconds` by phase, those of "read and fold" and "load" summed over processes.
+    """What a rebuild did.
 
-    `kept` are old generations that somebody else held, so that they could not be dropped: see `drop_old`.
+    Attributes:
+        generation: the one it made, which serves now.
+        position: the position that readers were switched at.
+        events: how many envelopes this run read and folded.
+        appointments: how many appointments this run loaded.
+        seconds: how long each phase took; "read and fold" and "load" are added up over the processes.
+        total_seconds: how long all of it took.
+        kept: old generations that were not dropped, since another session held them.
     """
 
     generation: Generation
@@ -53,7 +60,7 @@ class RebuildReport:
 
 
 class DifferencesFound(RebuildFailed):
-    """A generation does not equal history."""
+    """The new generation differs from history, so it was dropped and the old one serves on."""
 
     def __init__(self, differences: list[Difference]) -> None:
         super().__init__(
@@ -101,7 +108,7 @@ def rebuild(
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What a rebuild works with."""
+    """One run of a rebuild."""
 
     database: Database
     generations: Generations
@@ -110,7 +117,7 @@ class _Run:
     check_alone: Callable[[], None]
 
     def complete(self, generation: Generation, upto: Position) -> RebuildReport:
-        """Brings a begun generation to where it serves. What met a poison event is dropped: that gets mended."""
+        """Completes a generation and switches to it; drops it at a poison event, since history will be mended."""
         try:
             return self._complete(generation, upto)
         except Superseded:
@@ -148,10 +155,10 @@ class _Run:
         return RebuildReport(generation, position, loaded.events, loaded.appointments, watch.seconds, seconds, kept)
 
     def _differences(self, generation: Generation, upto: Position) -> list[Difference]:
-        """What is wrong with a loaded generation.
+        """Returns how a loaded generation differs from history.
 
-        History is folded again only to name what counts and digests found, or after an interruption, when a
-        projector had written to the generation already.
+        Counts and digests are compared first. History is folded again only to say which rows differ, or where an
+        interrupted run had already projected into the generation, so that no digest holds for it.
         """
 
         def show(done: int, total: int) -> None:
@@ -166,7 +173,7 @@ class _Run:
         return check(self.generations, generation, workers=self.workers, progress=show).differences or found
 
     def _accept(self, generation: Generation, differences: list[Difference]) -> None:
-        """Drops a generation that is wrong."""
+        """Drops the generation and raises `DifferencesFound` if there are any differences."""
         if differences:
             self.generations.drop(generation)
             raise DifferencesFound(differences)
@@ -201,7 +208,7 @@ def _previous(database: Database) -> GenerationInfo:
 
 
 def _unfinished(database: Database, generations: Generations, *, restart: bool) -> tuple[Generation, Position] | None:
-    """A generation to go on with, and the position its load ends at; what cannot be gone on with is dropped."""
+    """Returns an unfinished generation that can be resumed, and the last position to load; drops all others."""
     for info in store_of(database).catalogue().made_by_this_fold(GenerationState.BUILDING):
         upto = generations.upto(info.number)
         if upto is not None and not restart:
@@ -213,7 +220,7 @@ def _unfinished(database: Database, generations: Generations, *, restart: bool) 
 def _load(
     database: Database, generations: Generations, workers: Workers, generation: Generation, watch: Watch
 ) -> Loaded:
-    """Loads every partition that is not loaded yet."""
+    """Loads all partitions that are not loaded yet, and returns what was read and written."""
     total = EventStore(database).head()
     sum_of = Loaded(0, 0, 0.0, 0.0)
     watch.show("read and fold", 0, total)
@@ -237,12 +244,12 @@ def _loaded(generations: Generations, workers: Workers, generation: Generation) 
 
 
 def load_partition(generations: Generations, generation: Generation, partition: Partition) -> Loaded:
-    """Folds and loads one partition of history; one that is loaded already stays as it is."""
+    """Folds and loads one partition of history, unless it is loaded already."""
     return generations.load(generation, partition, fold_partition)
 
 
 def fold_partition(envelopes: Iterator[StoredEnvelope]) -> Folded:
-    """The rows of a partition, and what they were made of."""
+    """Folds a partition into rows, with the count and digest of its envelopes."""
     texts = TextsRead(envelopes)
     rows, folded = fold_streams(texts)
     return Folded(rows, folded, texts.sum)
