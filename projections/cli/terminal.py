@@ -130,6 +130,8 @@ def _row_lines(row: Sequence[list[Text]], widths: Sequence[int]) -> Iterator[Tex
 
 def words_wrapped(words: Text, width: int) -> Lines:
     """Wraps a text between words; a word longer than the width stays whole."""
+    if words.cell_len <= width:
+        return Lines([words])
     breaks, used = [], 0
     for word in _WORD.finditer(words.plain):
         if used and used + cell_len(word[0].rstrip()) > width:

@@ -83,10 +83,12 @@ def _entry(width: int, side: Side, one: Appointment, zone: tzinfo | None) -> Ite
         yield head
         yield from _indented(details, _INDENT_NARROW, width)
         return
-    first, *rest = _indented(details, _INDENT, width)
+    first, *rest = _indented(details, 0, width - _INDENT)
     head.pad_right(_INDENT - len(head))
-    yield Text.assemble(head, first[_INDENT:])
-    yield from rest
+    yield head.append_text(first)
+    for line in rest:
+        line.pad_left(_INDENT)
+        yield line
 
 
 def _details(side: Side, one: Appointment, *, is_wide: bool) -> Iterator[Text]:
@@ -104,7 +106,8 @@ def _details(side: Side, one: Appointment, *, is_wide: bool) -> Iterator[Text]:
 def _indented(details: Iterator[Text], indent: int, width: int) -> Iterator[Text]:
     for detail in details:
         for line in words_wrapped(detail, width - indent):
-            yield Text.assemble(" " * indent, line)
+            line.pad_left(indent)
+            yield line
 
 
 def _headline(one: Appointment) -> Text:
