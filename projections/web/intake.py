@@ -18,7 +18,7 @@ from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
-from typing_extensions import TypedDict
+from typing_extensions import NotRequired, TypedDict
 
 from domain.input.files import Input
 from projections.appointments import Appointments
@@ -78,6 +78,7 @@ class AppendDocument(TypedDict):
     ignored: int
     quarantined: int
     position: int
+    masked: NotRequired[int]
 
 
 class _Refused(Exception):  # noqa: N818 - not an error of the service

@@ -70,18 +70,24 @@ def test_a_pull_appends_projects_and_reports_as_an_ingestion_does(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "expected"),
+    ("arguments", "status", "expected"),
     [
-        (["postgresql://me:se-cret@127.0.0.1:1/x", "--query", "%(after)s %(limit)s"], "cannot connect to the outbox"),
-        (["postgresql://x", "--query", "SELECT 1"], "query: expected %(after)s and %(limit)s in it"),
-        (["postgresql://x", "--query", "%(after)s %(limit)s", "--patience", "1"], "no meaning without --follow"),
-        (["postgresql://x", "--query", "%(after)s %(limit)s", "--strict", "--follow"], "no meaning with --follow"),
-        (["postgresql://x"], "Missing option '--query'"),
+        (
+            ["postgresql://me:se-cret@127.0.0.1:1/x", "--query", "%(after)s %(limit)s"],
+            75,
+            "cannot connect to the outb",
+        ),
+        (["postgresql://x", "--query", "SELECT 1"], 2, "query: expected %(after)s and %(limit)s in it"),
+        (["postgresql://x", "--query", "%(after)s %(limit)s", "--patience", "1"], 2, "no meaning without --follow"),
+        (["postgresql://x", "--query", "%(after)s %(limit)s", "--strict", "--follow"], 2, "no meaning with --follow"),
+        (["postgresql://x"], 2, "Missing option '--query'"),
     ],
 )
-def test_a_pull_that_cannot_begin_says_why_in_one_line(ask: Ask, arguments: list[str], expected: str) -> None:
-    status, out, complaint = ask("pull", *arguments)
-    assert (status, out, complaint.count("\n")) == (2, "", 1)
+def test_a_pull_that_cannot_begin_says_why_in_one_line(
+    ask: Ask, arguments: list[str], status: int, expected: str
+) -> None:
+    found, out, complaint = ask("pull", *arguments)
+    assert (found, out, complaint.count("\n")) == (status, "", 1)
     assert expected in complaint
     assert "se-cret" not in complaint
 
