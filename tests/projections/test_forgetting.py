@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ import pytest
 
 from domain.errors import Forgotten, PoisonEvent, RebuildFailed, UsageError
 from domain.person import Person, Side
+from domain.receipt import Receipt
 from domain.topics import MASKED_TOPIC, TOPIC
-from projections import Appointments
+from projections import Appointments, Progress
 from tests.conftest import Place
 from tests.support.builders import COACH, TALENT, as_json, envelope
 from tests.support.damage import damage_stored
@@ -260,3 +262,41 @@ def test_an_export_gives_the_same_masked_schedules_elsewhere(place: Place, tmp_p
         other.projector.catch_up()
         assert (report.appended, report.quarantined) == (3, 0)
         assert list(other.schedules.coach(COACH)) == list(appointments.schedules.coach(COACH))
+
+
+def test_a_rebuild_that_is_under_way_begins_anew(place: Place) -> None:
+    appointments = appended(place, envelope(1), envelope(2, id="b", talentId="talent-2"))
+    forgetting = place.appointments()
+    receipts: list[Receipt] = []
+
+    def forget_before_the_switch(progress: Progress) -> None:
+        if progress.phase == "switch" and not receipts:
+            receipts.append(forgetting.forget(talent_id=TALENT))
+
+    report = appointments.rebuild(processes=1, progress=forget_before_the_switch)
+    assert report.generation == 3
+    assert [one.state for one in appointments.catalogue().generations] == ["ready", "dropped", "ready"]
+    assert appointments.schedules.coach(COACH)[0].talent_id == "forgotten"
+    assert appointments.verify().differences == []
+    assert appointments.forgetting.verified(ANA, receipts[0]).verified
+
+
+def test_writers_who_deliver_while_a_person_is_forgotten_store_nothing_that_names_them(durable_place: Place) -> None:
+    appointments = appended(durable_place, envelope(1))
+
+    def write(writer: int) -> None:
+        mine = durable_place.appointments().events
+        for number in range(10):
+            event_id = 100 * writer + number
+            mine.append([as_json(envelope(event_id, id=f"a-{event_id}"))])
+
+    with ThreadPoolExecutor(8) as writers:
+        deliveries = [writers.submit(write, writer) for writer in range(1, 9)]
+        receipt = appointments.forget(talent_id=TALENT)
+        for one in deliveries:
+            one.result()
+    appointments.projector.catch_up()
+    assert TALENT.encode() not in texts(appointments)
+    assert appointments.forgetting.verified(ANA, receipt).verified
+    assert len(appointments.schedules.coach(COACH)) == 81
+    assert appointments.verify().differences == []
