@@ -14,7 +14,7 @@ from domain.event_store import EventStore
 from domain.identifiers import Generation
 from domain.ledger import Ledger
 from domain.masking import FORGOTTEN
-from domain.person import Person
+from domain.person import Person, Side
 from domain.receipt import Found, Receipt
 from domain.storage import Database, recorder_of
 from domain.storage.arrivals import arrival_now
@@ -49,6 +49,11 @@ class Forgetting:
     def unscrubbed_count(self) -> int:
         """How many erasures the files may still show."""
         return self._recorder.ledger.unscrubbed_count()
+
+    def known(self, person_id: str) -> list[Person]:
+        """The talent and the coach with an id, as far as the read models hold such."""
+        persons = [Person(side, person_id) for side in Side]
+        return [one for one in persons if self._erasing.rows(one)]
 
     def preview(self, person: Person) -> Receipt:
         """What `erase` would do now, as a receipt without a number; changes nothing."""

@@ -95,11 +95,15 @@ def test_a_dry_run_changes_nothing(ask: Ask) -> None:
 
 @pytest.mark.usefixtures("filled")
 def test_ids_come_from_standard_input_so_that_no_shell_keeps_them(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
-    answers(monkeypatch, f"talent {TALENT}\ncoach {COACH}\n")
+    answers(monkeypatch, f"{TALENT}\ncoach {COACH}\n")
     receipts = document(ask, "forget", "-", "--yes")["forgotten"]
     assert [one["side"] for one in receipts] == ["talent", "coach"]
     answers(monkeypatch, "talent-2\n")
     assert document(ask, "forget", "--talent", "-", "--yes")["number"] == 3
+    answers(monkeypatch, "nobody\n")
+    status, _, complaints = ask("forget", "-", "--yes")
+    assert status == 2
+    assert "talent ID" in complaints
     assert document(ask, "talents")["talents"] == []
 
 

@@ -23,11 +23,13 @@ import pytest
 from domain import EventStore
 from domain.errors import RebuildRunning, StorageError, StorageUnavailable
 from domain.identifiers import Position
+from domain.person import Person, Side
 from domain.storage.sqlite.database import SQLiteDatabase
 from domain.topics import TOPIC
 from projections import Appointments, Projector, Schedules
 from projections.cli.app import run
 from projections.cli.sample import sample_envelopes
+from projections.forgetting import Forgetting
 from projections.rebuilding.rebuild import fold_partition
 from projections.stores import generations_of
 from projections.stores.generations import Partition
@@ -424,3 +426,17 @@ def made_tomorrow(place: Place) -> None:
         with closing(sqlite3.connect(place.url.removeprefix("sqlite:///"))) as file:
             file.execute(statement.format(schema=""))
             file.commit()
+
+
+def test_an_erasure_in_a_full_file_changes_nothing_and_succeeds_when_there_is_space(
+    full_file: SQLiteDatabase,
+) -> None:
+    events, forgetting = EventStore(full_file), Forgetting(full_file)
+    person = Person(Side.COACH, json.loads(next(events.lines()))["eventData"]["appointment"]["coachId"])
+    before = list(events.lines())
+    with pytest.raises(StorageUnavailable, match="no space left"):
+        forgetting.erase(person, reference="r" * 200)
+    assert list(events.lines()) == before
+    assert forgetting.receipts() == []
+    limit_pages(full_file, 10_000)
+    assert forgetting.erase(person).envelopes > 0

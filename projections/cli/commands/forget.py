@@ -33,7 +33,8 @@ def forget(
     standard_input: Annotated[
         str | None,
         typer.Argument(
-            metavar="[-]", help="Read persons from standard input: `talent ID` or `coach ID`, one on a line."
+            metavar="[-]",
+            help="Read persons from standard input, one a line: talent ID, coach ID, or an id.",
         ),
     ] = None,
     db: Db = None,
@@ -68,9 +69,10 @@ def forget(
         raise UsageError("--dry-run and --lift exclude each other; leave one out")
     if again is not None and (standard_input or talent or coach or lift or dry_run or reference):
         raise UsageError("--again takes everything from its receipts; leave the other options out")
-    receipts = None if again is None else read_receipts(again)
-    persons = [] if again is not None else _persons(standard_input, talent, coach)
+    receipts = None if again is None else _read_receipts(again)
+    _check_persons(standard_input, talent, coach, is_again=again is not None)
     with Appointments.open(db, schema=schema) as appointments:
+        persons = _persons(appointments, standard_input, talent, coach)
         if dry_run:
             _print([appointments.forgetting.preview(one) for one in persons], as_json, "would be masked")
             return
@@ -115,24 +117,37 @@ def _lift(appointments: Appointments, persons: Sequence[Person], as_json: bool) 
         raise typer.Exit(EXIT_FOUND)
 
 
-def _persons(standard_input: str | None, talents: list[str] | None, coaches: list[str] | None) -> list[Person]:
+def _check_persons(
+    standard_input: str | None, talents: list[str] | None, coaches: list[str] | None, *, is_again: bool
+) -> None:
+    """Checks that it is said in one way who is meant."""
     if standard_input not in (None, _STANDARD_INPUT):
         raise UsageError(
             "expected --talent ID, --coach ID, or - for standard input, so that no id is taken for a side"
         )
-    if sum(map(bool, (standard_input, talents, coaches))) != 1:
+    if not is_again and sum(map(bool, (standard_input, talents, coaches))) != 1:
         raise UsageError("expected one of --talent ID, --coach ID and -")
+
+
+def _persons(
+    appointments: Appointments, standard_input: str | None, talents: list[str] | None, coaches: list[str] | None
+) -> list[Person]:
     if standard_input:
-        return [_person_in(line) for line in _lines()]
+        return [_person_in(line, appointments) for line in _lines()]
     side, ids = (Side.TALENT, talents) if talents else (Side.COACH, coaches)
     return [Person(side, one) for given in ids or () for one in (_lines() if given == _STANDARD_INPUT else [given])]
 
 
-def _person_in(line: str) -> Person:
+def _person_in(line: str, appointments: Appointments) -> Person:
     side, _, person_id = line.partition(" ")
-    if side not in set(Side) or not person_id:
-        raise UsageError("standard input: expected `talent ID` or `coach ID` on each line")
-    return Person(Side(side), person_id)
+    if side in set(Side) and person_id:
+        return Person(Side(side), person_id)
+    known = appointments.forgetting.known(line)
+    if len(known) != 1:
+        raise UsageError(
+            "standard input: expected `talent ID` or `coach ID` on each line, or the id of either, if only one has it"
+        )
+    return known[0]
 
 
 def _lines() -> list[str]:
@@ -143,7 +158,7 @@ def _lines() -> list[str]:
     return found
 
 
-def read_receipts(path: str) -> list[Receipt]:
+def _read_receipts(path: str) -> list[Receipt]:
     """Reads the receipts of a file: one, an array, JSON Lines, or the document of `forgotten list --json`."""
     try:
         content = sys.stdin.read() if path == _STANDARD_INPUT else Path(path).read_text("utf-8")
