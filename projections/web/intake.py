@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from tempfile import SpooledTemporaryFile
-from typing import IO, Final
+from typing import IO, Final, NotRequired
 
 from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.requests import ClientDisconnect
-from typing_extensions import NotRequired, TypedDict
+from typing_extensions import TypedDict
 
 from domain.input.files import Input
 from projections.appointments import Appointments
