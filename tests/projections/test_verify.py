@@ -248,7 +248,7 @@ def test_differences_are_printed_by_appointment_and_field(
 ) -> None:
     damaging = _Damaging(place, lambda: change(place, B_OF_TALENT, generation=2, status="DONE"))
     with monkeypatch.context() as patched:
-        patched.setattr(rebuilding, "progress_bars", lambda: nullcontext(damaging))
+        patched.setattr(rebuilding, "progress_told", lambda *_: nullcontext(damaging.show))
         assert run(["rebuild", *place.arguments]) == 1
     first, last = capsys.readouterr().err.splitlines()
     line = "talent_schedule 'b' of 'talent-1': status: expected 'PLANNED', found 'DONE'"
