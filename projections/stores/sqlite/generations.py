@@ -29,11 +29,7 @@ from projections.stores.generations import (
     quantiles,
     sample_positions,
 )
-from projections.stores.sqlite.snapshot import (
-    SQLiteSnapshot,
-    appointments_at,
-    streams_of_partition,
-)
+from projections.stores.sqlite.snapshot import SQLiteSnapshot, appointments_at, streams_of_partition
 from projections.stores.sqlite.store import GENERATION_SQL, KEYS_SQL
 from projections.stores.sqlite.unit_of_work import SQLiteUnitOfWork
 from projections.stores.sqlite.views import move_views
