@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import groupby
-from typing import Final
+from typing import Final, NamedTuple
 
 from domain.envelope import Envelope
 from domain.errors import PoisonEvent
-from domain.identifiers import AppointmentId, Position
+from domain.identifiers import AppointmentId, EventId, Position
 from domain.ledger import Ledger
 from domain.markers import Change, Marker, SetAside
 from domain.masking import mask, words, words_in, words_masked
@@ -25,7 +25,7 @@ from domain.storage.base import (
     Rewritten,
     StoredEnvelope,
 )
-from domain.storage.forgotten import Needles
+from domain.storage.forgotten import SEARCHED_MAX, Needles
 from domain.topics import MARKER_TOPIC, MASKED_TOPIC, SET_ASIDE_TOPIC, envelope_of, topic_of
 
 _READ_EVENTS: Final = 1_000
@@ -61,7 +61,21 @@ class Erased:
         }
 
 
-def erase(append: AppendTransaction, person: Person, *, at: datetime) -> Erased:
+class Candidates(NamedTuple):
+    """The events up to a position that may hold an id, found before the lock is taken that erasing needs."""
+
+    event_ids: list[EventId]
+    upto: Position
+
+
+def candidates(recorder: Recorder, person: Person) -> Candidates:
+    """Searches all that is stored, which takes a second for some hundred thousand events."""
+    needles, upto = Needles.of(person.id), recorder.head()
+    pages = _pages(lambda after: recorder.search(needles, after=after), Position(0))
+    return Candidates([one.event_id for page in pages for one in page if one.position <= upto], upto)
+
+
+def erase(append: AppendTransaction, person: Person, found: Candidates, *, at: datetime) -> Erased:
     """Masks what is stored of a person, with a marker for each appointment, and empties the refused items.
 
     Raises:
@@ -69,7 +83,12 @@ def erase(append: AppendTransaction, person: Person, *, at: datetime) -> Erased:
     """
     needles = Needles.of(person.id)
     erased = Erased()
-    for page in _pages(lambda after: append.search(needles, after=after)):
+    if _is_changed(append, after=found.upto):  # then an older event may hold the id by now
+        found = Candidates([], Position(0))
+    for first in range(0, len(found.event_ids), SEARCHED_MAX):
+        again = append.stored(found.event_ids[first : first + SEARCHED_MAX])
+        append.rewrite(_found(sorted(again.values()), person, erased))
+    for page in _pages(lambda after: append.search(needles, after=after), found.upto):
         append.rewrite(_found(page, person, erased))
     append.mark(
         [(one, _marker(one, positions, at).to_json()) for one, positions in erased.streams.items()], MARKER_TOPIC
@@ -80,11 +99,18 @@ def erase(append: AppendTransaction, person: Person, *, at: datetime) -> Erased:
     return erased
 
 
+def _is_changed(append: AppendTransaction, *, after: Position) -> bool:
+    """Whether a marker after a position says that stored events were changed in place."""
+    said = b'"change":'
+    pages = _pages(lambda position: append.search(Needles(said, said), after=position), after)
+    return any(one.topic == MARKER_TOPIC for page in pages for one in page)
+
+
 def what_is_stored(recorder: Recorder, person: Person) -> Erased:
     """What `erase` would find of a person, and after it must not find."""
     needles = Needles.of(person.id)
     erased = Erased()
-    for page in _pages(lambda after: recorder.search(needles, after=after)):
+    for page in _pages(lambda after: recorder.search(needles, after=after), Position(0)):
         _found(page, person, erased)
     erased.quarantined = sum(1 for _ in _quarantined(recorder.search_quarantine(needles), person))
     return erased
@@ -127,8 +153,7 @@ def is_emptied(refused: Refused) -> bool:
     return refused.length > 0 and not refused.content
 
 
-def _pages(search: Search) -> Iterator[Sequence[StoredEnvelope]]:
-    after = Position(0)
+def _pages(search: Search, after: Position) -> Iterator[Sequence[StoredEnvelope]]:
     while page := search(after):
         yield page
         after = page[-1].position

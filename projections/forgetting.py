@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from domain.arguments import identifier, optional, text
-from domain.erasure import Erased, erase, recognised, what_is_stored
+from domain.erasure import Candidates, Erased, candidates, erase, recognised, what_is_stored
 from domain.errors import AppointmentsError, RebuildRunning, UsageError
 from domain.event_store import EventStore
 from domain.identifiers import Generation
@@ -75,10 +75,10 @@ class Forgetting:
         store_of(self._database).catalogue()
         known = self.receipt(person)
         while known is None:
-            rows = self._erasing.rows(person)
+            rows, found = self._erasing.rows(person), candidates(self._recorder, person)
             with self._recorder.appending() as append:
                 if not append.ledger.is_forgotten(person):
-                    return self._erase(append, person, rows, reference)
+                    return self._erase(append, person, found, rows, reference)
             known = self.receipt(person)  # somebody else was first
         return known
 
@@ -169,9 +169,11 @@ class Forgetting:
                 self._recorder.ledger.update(replace(one, scrubbed_at=now))
         return left
 
-    def _erase(self, append: AppendTransaction, person: Person, rows: int, reference: str | None) -> Receipt:
+    def _erase(
+        self, append: AppendTransaction, person: Person, found: Candidates, rows: int, reference: str | None
+    ) -> Receipt:
         at = arrival_now()
-        erased = erase(append, person, at=at)
+        erased = erase(append, person, found, at=at)
         receipt = self._receipt(person, append.ledger, erased, reference)
         retired = self._erasing.retire(append, person, receipt.digest)
         places = {

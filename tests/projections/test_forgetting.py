@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from domain.erasure import candidates, erase
 from domain.errors import Forgotten, PoisonEvent, RebuildFailed, UsageError
 from domain.person import Person, Side
 from domain.receipt import Receipt
@@ -17,6 +18,7 @@ from projections import Appointments, Progress
 from tests.conftest import Place
 from tests.support.builders import COACH, TALENT, as_json, envelope
 from tests.support.damage import damage_stored
+from tests.support.marking import rewrite
 
 AS_OF = datetime(2023, 7, 3, tzinfo=UTC)
 ANA = Person(Side.TALENT, TALENT)
@@ -299,4 +301,18 @@ def test_writers_who_deliver_while_a_person_is_forgotten_store_nothing_that_name
     assert TALENT.encode() not in texts(appointments)
     assert appointments.forgetting.verified(ANA, receipt).verified
     assert len(appointments.schedules.coach(COACH)) == 81
+    assert appointments.verify().differences == []
+
+
+def test_what_is_stored_or_changed_after_the_search_is_erased_too(place: Place) -> None:
+    appointments = appended(place, envelope(1), envelope(2, id="b", talentId="talent-2"))
+    recorder = appointments.events.recorder
+    found = candidates(recorder, ANA)
+    rewrite(place, 2, envelope(2, id="b", talentId="talent-2", description=TALENT))
+    appointments.events.append([as_json(envelope(3, id="c"))])
+    with recorder.appending() as append:
+        erased = erase(append, ANA, found, at=AS_OF)
+    assert (erased.envelopes, erased.mentions) == (2, 1)
+    assert TALENT.encode() not in texts(appointments)
+    appointments.projector.catch_up()
     assert appointments.verify().differences == []
