@@ -89,7 +89,7 @@ def _visible(benchmark: Benchmark, content: list[bytes]) -> Iterator[Figure]:
 @contextmanager
 def _follower(url: str, schema: str) -> Iterator[None]:
     command = [sys.executable, "-m", "projections", "project", "--follow", "--db", url, "--schema", schema]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
             yield
         finally:

@@ -14,10 +14,13 @@ def growth(benchmark: Benchmark) -> Iterator[Figure]:
     """Microseconds an envelope of an append, a catch-up and a rebuild of the whole history, at each size, once."""
     for events in benchmark.sizes:
         url, schema = benchmark.place()
+        path = benchmark.folder / "growth.jsonl"
+        with path.open("w", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in sample_envelopes(events))
         with Appointments.open(url, schema=schema) as appointments:
             appointments.install()
             seconds = {
-                "append": seconds_of(lambda: appointments.events.append(sample_envelopes(events))),  # noqa: B023
+                "append": seconds_of(lambda: appointments.events.append_file(path)),  # noqa: B023
                 "catch-up": seconds_of(appointments.projector.catch_up),
                 "rebuild": seconds_of(appointments.rebuild),
             }

@@ -37,13 +37,13 @@ def test_a_benchmark_measures_and_shows_what_it_measured(
 
 
 def test_rivals_stand_beside_every_rate_and_as_json_nothing_else_is_printed(
-    capsys: pytest.CaptureFixture[str],
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
     figures = main(["feeding", "--backends", "sqlite", "--json", *SHORT])
     [append, catch_up] = [one for one in figures if one.unit == "envelopes/s"]
     assert set(append.rivals) == {"library, save()", "library, save(*100)", "script"}
     assert set(catch_up.rivals) == {"script"}
-    document = json.loads(capsys.readouterr().out)
+    document = json.loads(capfd.readouterr().out)
     assert [(one["what"], one["ours"]) for one in document] == [(one.what, one.ours) for one in figures]
 
 
