@@ -6,6 +6,7 @@ import ast
 import re
 import sys
 from collections.abc import Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 
 import pytest
@@ -52,8 +53,13 @@ ALLOWED = {
 }
 
 
-def imports(module: str) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
+@cache
+def imports(module: str) -> list[tuple[str, ast.Import | ast.ImportFrom]]:
     """Every module that a module imports, at its top or in a function."""
+    return list(_imports(module))
+
+
+def _imports(module: str) -> Iterator[tuple[str, ast.Import | ast.ImportFrom]]:
     for node in ast.walk(TREES[module]):
         if isinstance(node, ast.Import):
             yield from ((alias.name, node) for alias in node.names)
