@@ -26,7 +26,7 @@ from domain.storage.base import (
     StoredEnvelope,
 )
 from domain.storage.forgotten import SEARCHED_MAX, Needles
-from domain.topics import MARKER_TOPIC, MASKED_TOPIC, SET_ASIDE_TOPIC, envelope_of, topic_of
+from domain.topics import MARKER_TOPIC, MASKED_TOPIC, SET_ASIDE_TOPIC, TOPIC, envelope_of, topic_of
 
 _READ_EVENTS: Final = 1_000
 
@@ -116,8 +116,11 @@ def what_is_stored(recorder: Recorder, person: Person) -> Erased:
     return erased
 
 
-def insert(append: AppendTransaction, envelopes: Sequence[Envelope]) -> None:
+def insert(append: AppendTransaction, envelopes: Sequence[Envelope], ledger: Ledger) -> None:
     """Stores envelopes at the next positions, in this order, each as what it is: masked or as received."""
+    if not ledger:
+        append.insert(envelopes, TOPIC)
+        return
     for topic, alike in groupby(envelopes, key=topic_of):
         append.insert(list(alike), topic)
 

@@ -216,11 +216,13 @@ class EventStore(Corrections):
             with self._recorder.appending() as append:
                 stored = append.stored([envelope.event_id for envelope, _ in candidates])
                 ledger = append.ledger
-                decision = decide([(ledger.masked(envelope), item) for envelope, item in candidates], stored)
-                insert(append, decision.new)
+                if ledger:
+                    candidates = [(ledger.masked(envelope), item) for envelope, item in candidates]
+                decision = decide(candidates, stored)
+                insert(append, decision.new, ledger)
                 refused += decision.conflicts + take_places(append, decision.replacements)
                 append.quarantine(without_content(refused, ledger))
-                masked = sum(isinstance(one, MaskedEnvelope) for one in decision.accepted)
+                masked = sum(isinstance(one, MaskedEnvelope) for one in decision.accepted) if ledger else 0
                 outcomes = Outcomes(
                     appended=len(items) - decision.duplicates - ignored - len(refused),
                     duplicates=decision.duplicates,

@@ -36,7 +36,7 @@ def retry_batch(recorder: Recorder, items: Sequence[QuarantinedItem]) -> int:
         ledger = append.ledger
         for item, candidates, refused in changed:
             decision = decide([(ledger.masked(envelope), its) for envelope, its in candidates], stored)
-            insert(append, decision.new)
+            insert(append, decision.new, ledger)
             refused_again = take_places(append, decision.replacements)
             stored |= {one.event_id: _as_stored(one) for one in decision.accepted}
             still = next(iter(without_content(refused + decision.conflicts + refused_again, ledger)), None)
