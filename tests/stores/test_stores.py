@@ -367,6 +367,7 @@ def test_the_read_models_have_no_foreign_key_no_sequence_and_no_default(
         """
     )
     assert sorted(catalogue) == [
+        ("forgotten_person", "number"),
         ("quarantine", "number"),
         ("stored_events", "arrived_at"),
         ("stored_events", "notification_id"),
