@@ -95,6 +95,7 @@ def test_a_pull_that_cannot_begin_says_why_in_one_line(
 def test_a_follower_takes_and_projects_what_is_added_and_ends_in_good_order(
     durable_place: Place, outbox: PublisherOutbox, start: Start
 ) -> None:
+    durable_place.projector()  # what is pulled may be told before the follower has made the read models
     outbox.add([envelope(1, title="Secret", talentId="talent-9")])
     process = start(durable_place, outbox)
     assert process.stderr
