@@ -51,9 +51,9 @@ class Forgetting:
         return self._recorder.ledger.unscrubbed_count()
 
     def known(self, person_id: str) -> list[Person]:
-        """The talent and the coach with an id, as far as the read models hold such."""
+        """The talent and the coach with an id, as far as the read models hold such or one was forgotten."""
         persons = [Person(side, person_id) for side in Side]
-        return [one for one in persons if self._erasing.rows(one)]
+        return [one for one in persons if self._erasing.rows(one) or self.receipt(one)]
 
     def preview(self, person: Person) -> Receipt:
         """What `erase` would do now, as a receipt without a number; changes nothing."""

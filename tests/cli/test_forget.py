@@ -100,6 +100,8 @@ def test_ids_come_from_standard_input_so_that_no_shell_keeps_them(ask: Ask, monk
     assert [one["side"] for one in receipts] == ["talent", "coach"]
     answers(monkeypatch, "talent-2\n")
     assert document(ask, "forget", "--talent", "-", "--yes")["number"] == 3
+    answers(monkeypatch, f"{TALENT}\n")  # forgotten already, which is no mistake
+    assert document(ask, "forget", "-", "--yes")["number"] == 1
     answers(monkeypatch, "nobody\n")
     status, _, complaints = ask("forget", "-", "--yes")
     assert status == 2
