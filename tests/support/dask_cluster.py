@@ -41,7 +41,7 @@ def _process(arguments: list[str], folder: Path, environment: Mapping[str, str])
     module, *options = arguments
     command = [sys.executable, "-W", "ignore", "-m", f"distributed.cli.{module}", *options]
     if module == "dask_worker":
-        command += ["--local-directory", str(folder)]
+        command += ["--local-directory", str(folder), "--death-timeout", "20"]  # ends after its scheduler
     with subprocess.Popen(
         command, stderr=subprocess.PIPE, text=True, env={**os.environ, **QUIET, **environment}
     ) as process:
