@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from http.client import HTTPConnection
 from pathlib import Path
@@ -41,7 +41,7 @@ def _page(benchmark: Benchmark) -> Iterator[Figure]:
         appointments.events.append(lines(benchmark.events))
         appointments.projector.catch_up()
         server = stack.enter_context(serve_process("--db", url, "--schema", schema))
-        connection = _connected(server)
+        connection = stack.enter_context(closing(_connected(server)))
         pages: list[float] = []
         answers: list[float] = []
         for _ in range(TIMES):
@@ -85,9 +85,9 @@ def _delivered(benchmark: Benchmark, requests: Sequence[bytes]) -> float:
     with serve_process(*options) as server, ThreadPoolExecutor(SENDERS) as senders:
 
         def send(sender: int) -> None:
-            connection = _connected(server)
-            for request in requests[sender::SENDERS]:
-                _answered(connection, "POST", "/envelopes", request)
+            with closing(_connected(server)) as connection:
+                for request in requests[sender::SENDERS]:
+                    _answered(connection, "POST", "/envelopes", request)
 
         began = time.perf_counter()
         list(senders.map(send, range(SENDERS)))
