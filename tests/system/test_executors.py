@@ -146,6 +146,8 @@ def test_what_is_no_address_of_a_scheduler_is_refused_in_one_line(ask: Ask, dura
     said = "appointments: expected a Dask scheduler's address, such as tcp://host:8786, found '8786'\n"
     for command in ("rebuild", "verify"):
         assert ask(command, "--dask", "8786") == (2, "", said)
+    said = "appointments: --dask names workers of its own, so it excludes --processes\n"
+    assert ask("rebuild", "--dask", "tcp://host:8786", "--processes", "2") == (2, "", said)
 
 
 def test_a_cluster_that_loses_a_worker_finishes_and_one_that_loses_its_scheduler_leaves_the_old_generation(

@@ -37,6 +37,8 @@ def rebuild(
     log_level: LogLevel = "info",
 ) -> None:
     """Makes the next generation from history, verifies it, and switches readers to it at once."""
+    if dask is not None and processes is not None:
+        raise UsageError("--dask names workers of its own, so it excludes --processes")
     if drop_old:
         if restart or processes is not None or dask is not None:
             raise UsageError("--drop-old makes no generation, so it excludes --restart, --processes and --dask")
