@@ -52,9 +52,7 @@ class Reader:
         """
         at_least = optional(whole_number, "at_least", at_least)
         with self.within(timeout) as limit:
-            self._check_replica()
-            if at_least is not None:
-                self._wait_for(at_least, limit)
+            self._wait_for(at_least, limit)
             stamp, found = question()
             self._check_known(about, stamp)
         return stamp, found
@@ -78,9 +76,7 @@ class Reader:
         at_least = optional(whole_number, "at_least", at_least)
         with ExitStack() as answering:
             with self.within(timeout) as limit:
-                self._check_replica()
-                if at_least is not None:
-                    self._wait_for(at_least, limit)
+                self._wait_for(at_least, limit)
                 stamp, found = answering.enter_context(question())
                 self._check_known(about, stamp)
             yield stamp, found
@@ -129,8 +125,10 @@ class Reader:
             )
         self._primary = None
 
-    def _wait_for(self, at_least: int, limit: TimeLimit) -> None:
-        if self.store.stamp().position >= at_least:
+    def _wait_for(self, at_least: int | None, limit: TimeLimit) -> None:
+        """Waits for a position if there is one, of a replica that is the right one."""
+        self._check_replica()
+        if at_least is None or self.store.stamp().position >= at_least:
             return
         never = Event()
         with self.store.waiter() as wait:

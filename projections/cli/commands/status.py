@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
@@ -13,6 +13,7 @@ from projections.appointments import Appointments
 from projections.cli.exits import EXIT_FOUND
 from projections.cli.options import Db, Json, Schema
 from projections.cli.terminal import complain, console, plain_table, print_bytes, print_json, show, text
+from projections.status import InstallationStatus
 from projections.stores.base import FollowerSign
 
 _IN_LINES: Final = ("followers", "sizes", "rebuild", "last_verification", "projected_at")
@@ -78,29 +79,46 @@ def status(
         print_json(document)
     else:
         _print(document)
-    limits = {"lag": max_lag, "quarantined": max_quarantined, "oldest_unprojected_seconds": max_lag_seconds}
-    troubles = [
-        f"{_NAMES[key]} {document[key]:,}, more than {limit:,}"
-        for key, limit in limits.items()
-        if check and limit is not None and (document[key] or 0) > limit
-    ]
-    if check and found.blocked_at is not None:
-        troubles.append(f"an event that cannot be folded stops the projector, at position {found.blocked_at:,}")
-    if check and max_silence is not None and not _seen_within(max_silence, found.followers):
-        troubles.append(f"no follower gave a sign of life within {max_silence:g} s")
-    if check and found.rebuild is not None and found.rebuild.silent_seconds > max_rebuild_silence:
-        troubles.append(
-            f"the rebuild of generation {found.rebuild.generation} stands still: it gave no sign of life "
-            f"for {found.rebuild.silent_seconds:,.0f} s"
+    troubles = list(
+        _troubles(
+            found,
+            {"lag": max_lag, "quarantined": max_quarantined, "oldest_unprojected_seconds": max_lag_seconds},
+            max_silence=max_silence,
+            max_rebuild_silence=max_rebuild_silence,
         )
-    if check and found.last_verification is not None and found.last_verification.differences:
-        verified = found.last_verification
-        troubles.append(
-            f"the last verification, of generation {verified.generation}, found differences: {verified.differences:,}"
-        )
+        if check
+        else ()
+    )
     if troubles:
         complain("; ".join(troubles))
         raise typer.Exit(EXIT_FOUND)
+
+
+def _troubles(
+    found: InstallationStatus,
+    limits: Mapping[str, float | None],
+    *,
+    max_silence: float | None,
+    max_rebuild_silence: float,
+) -> Iterator[str]:
+    """What --check finds: each value over its limit, and whatever stands still or was found wrong."""
+    for key, limit in limits.items():
+        value = getattr(found, key) or 0
+        if limit is not None and value > limit:
+            yield f"{_NAMES[key]} {value:,}, more than {limit:,}"
+    if found.blocked_at is not None:
+        yield f"an event that cannot be folded stops the projector, at position {found.blocked_at:,}"
+    if max_silence is not None and not _seen_within(max_silence, found.followers):
+        yield f"no follower gave a sign of life within {max_silence:g} s"
+    if found.rebuild is not None and found.rebuild.silent_seconds > max_rebuild_silence:
+        yield (
+            f"the rebuild of generation {found.rebuild.generation} stands still: it gave no sign of life "
+            f"for {found.rebuild.silent_seconds:,.0f} s"
+        )
+    if found.last_verification is not None and found.last_verification.differences:
+        verified = found.last_verification
+        number, differences = verified.generation, verified.differences
+        yield f"the last verification, of generation {number}, found differences: {differences:,}"
 
 
 def _print(document: dict[str, Any]) -> None:
